@@ -1,0 +1,30 @@
+"""Whether the model got worse on a batch, and why."""
+
+from dataclasses import dataclass
+
+from records.drift import Estimate
+from records.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Decay:
+    """The loss change of a generation on a batch since its own holdout: total = covariate + concept part.
+
+    Positive is worse. `loss` names the loss per row (`zero_one`, `brier`, `squared`, `absolute`). `n_labels` audit
+    labels were used, `effective_share` of the holdout remains effective after reweighting, and
+    `unsupported_share` of the batch has no like in the snapshot (there the covariate part is extrapolation).
+    `sentence` says in words what follows.
+    """
+
+    model: str
+    window: Window
+    generation: int
+    loss: str
+    baseline: float
+    total: Estimate
+    covariate: Estimate
+    concept: Estimate
+    n_labels: int
+    effective_share: float
+    unsupported_share: float
+    sentence: str

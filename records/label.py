@@ -1,0 +1,66 @@
+"""What is asked of people about rows, and what they answered."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from records.window import Window
+
+Purpose = Literal["audit", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One row chosen for people, drawn with the known probability `inclusion`, in `(0, 1]`.
+
+    `slice` is the name of the slice the row was drawn for, or `"rest"`; `reason` says why in a few words.
+    An `audit` row judges and is never trained on while it judges; a `train` row teaches.
+    """
+
+    row_key: str
+    purpose: Purpose
+    inclusion: float
+    slice: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRequest:
+    """One campaign: the rows of one window that people are asked about, under `budget`."""
+
+    model: str
+    window: Window
+    generation: int
+    budget: int
+    asks: tuple[Ask, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One person's answer to one task, as Label Studio has it; `answer` is None for a skipped task.
+
+    `annotation_id` and `updated_at` identify one state of one answer; `lead_time_seconds` is `nan` if unknown.
+    """
+
+    annotation_id: int
+    task_id: int
+    row_key: str
+    annotator: str
+    answer: str | None
+    updated_at: datetime
+    lead_time_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The consensus answer for one row.
+
+    `answer` is a class name, or a number as text for a regression. `agreement` is the share of annotators who gave
+    that answer (classification), or 1 for a single one.
+    """
+
+    row_key: str
+    answer: str
+    n_annotators: int
+    agreement: float
+    annotators: tuple[str, ...]
