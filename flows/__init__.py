@@ -1,4 +1,4 @@
-"""Runs the loop
+"""Runs the loop: settings, wiring, the steps in order, the Prefect flows and the command line.
 
-Imports  settings, wiring, the Prefect flows and the command line.:every room; it is the only one that knows Prefect.
+Imports every room; it is the only one that knows Prefect.
 """

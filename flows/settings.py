@@ -1,0 +1,240 @@
+"""One monitored model as its `driftloop.toml` describes it; secrets come from the environment alone."""
+
+import re
+import tomllib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from records.errors import BadSettings
+from records.schema import Schema
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Table(_Part):
+    """Where production rows are, and the two columns every table must have."""
+
+    url: Annotated[str, Field(repr=False)]  # may carry a password when it comes from the environment
+    name: str | None = None
+    row_key: str
+    time: str
+
+
+class Columns(_Part):
+    """What the model sees and what it predicts."""
+
+    target: str
+    task: Literal["classification", "regression"]
+    classes: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    units: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.numeric and not self.categorical:
+            raise ValueError("name at least one column under numeric or categorical")
+        names = [*self.numeric, *self.categorical, self.target]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"each column may be named once; {', '.join(map(repr, repeated))} is named more often")
+        if self.task == "classification" and len(set(self.classes)) < 2:
+            raise ValueError(f"a classification needs at least two different classes, got {list(self.classes)!r}")
+        if self.task == "regression" and self.classes:
+            raise ValueError("a regression has no classes; remove them or set task to 'classification'")
+        return self
+
+
+class Windows(_Part):
+    """The grid of windows: `anchor + k * length_hours`, each looked at `delay_hours` after its end."""
+
+    length_hours: Annotated[float, Field(gt=0)] = 168
+    anchor: Annotated[datetime, AfterValidator(_aware)] = datetime(2024, 1, 1, tzinfo=UTC)
+    delay_hours: Annotated[float, Field(ge=0)] = 0
+
+    @property
+    def length(self) -> timedelta:
+        """The length of one window."""
+        return timedelta(hours=self.length_hours)
+
+
+class Alarms(_Part):
+    """How often a false alarm is acceptable, and how small an effect never alarms."""
+
+    false_alarms_per_year: Annotated[float, Field(gt=0)] = 1
+    minimum_effect: Annotated[float, Field(ge=0)] = 0.1
+    sample_rows: Annotated[int, Field(ge=100)] = 50_000
+
+
+class Labels(_Part):
+    """What is asked of people, and how much of it."""
+
+    question: Annotated[str, Field(min_length=1)]
+    budget: Annotated[int, Field(ge=1)] = 200
+    audit_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    overlap: Annotated[int, Field(ge=1, le=20)] = 1
+    complete_share: Annotated[float, Field(gt=0, le=1)] = 0.9
+    patience_days: Annotated[float, Field(gt=0)] = 14
+
+
+class Training(_Part):
+    """How generations are fitted."""
+
+    estimators: Annotated[tuple[Literal["random_forest", "extra_trees", "linear"], ...], Field(min_length=1)] = (
+        "random_forest",
+        "linear",
+    )
+    loss: Literal["brier", "log", "zero_one", "squared", "absolute"] | None = None
+    serving: Literal["accelerated", "stock"] = "accelerated"
+    holdout_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    harm_tolerance: Annotated[float, Field(ge=0)] = 0.005
+    seed: int = 0
+
+
+class Gate(_Part):
+    """When a challenger may replace the champion."""
+
+    margin: Annotated[float, Field(ge=0)] = 0
+    tolerance: Annotated[float, Field(ge=0)] = 0.005
+    minimum_labels: Annotated[int, Field(ge=2)] = 30
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    approval: Literal["automatic", "manual"] = "automatic"
+
+
+class Services(_Part):
+    """Where the services are; a relative path or SQLite file is seen from the folder of driftloop.toml."""
+
+    folder: str = ".driftloop"
+    ledger: Annotated[str, Field(repr=False)] = "sqlite:///.driftloop/ledger.db"
+    mlflow: str = "http://127.0.0.1:5000"
+    label_studio: str = "http://127.0.0.1:8080"
+
+
+class Settings(BaseSettings):
+    """Everything `driftloop.toml` says; `DRIFTLOOP_SERVICES__MLFLOW=…` in the environment wins over the file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DRIFTLOOP_", env_nested_delimiter="__", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    model: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
+    table: Table
+    columns: Columns
+    windows: Windows = Windows()
+    alarms: Alarms = Alarms()
+    labels: Labels
+    training: Training = Training()
+    gate: Gate = Gate()
+    services: Services = Services()
+    label_studio_token: SecretStr = SecretStr("")
+    path: Path = Path("driftloop.toml")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file."""
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _loss_fits_task(self) -> Self:
+        losses = ("brier", "log", "zero_one") if self.columns.task == "classification" else ("squared", "absolute")
+        if self.training.loss not in (None, *losses):
+            raise ValueError(
+                f"training.loss {self.training.loss!r} does not fit a {self.columns.task};"
+                f" use one of {', '.join(losses)}"
+            )
+        return self
+
+    @property
+    def roles(self) -> Schema:
+        """The columns and their roles, as the rooms know them."""
+        c = self.columns
+        return Schema(
+            row_key=self.table.row_key,
+            time=self.table.time,
+            target=c.target,
+            task=c.task,
+            numeric=c.numeric,
+            categorical=c.categorical,
+            classes=c.classes,
+            units=tuple(c.units.items()),
+        )
+
+    @property
+    def loss(self) -> str:
+        """The loss per row that decides: the one named, or a proper one that fits the task."""
+        return self.training.loss or ("brier" if self.columns.task == "classification" else "squared")
+
+    @property
+    def folder(self) -> Path:
+        """Where snapshots, batch samples and reports are kept."""
+        return (self.path.parent / self.services.folder).resolve()
+
+    def located(self, url: str) -> str:
+        """Return `url` with a relative file path made absolute from the folder of driftloop.toml."""
+        scheme, separator, rest = url.partition("://")
+        if not separator:
+            return str((self.path.parent / url).resolve())
+        if scheme in ("sqlite", "duckdb") and rest.startswith("/"):
+            return f"{scheme}:///{(self.path.parent / rest[1:]).resolve()}"
+        return url
+
+
+def load_settings(path: Path) -> Settings:
+    """Read `driftloop.toml`, with the environment's `DRIFTLOOP_…` variables on top.
+
+    Raises `BadSettings` when the file is missing, is not TOML, has an unknown key or a value that does not fit, or
+    holds a secret.
+    """
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadSettings(f"there is no settings file {str(path)!r}; write one with `driftloop init`") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise BadSettings(f"{str(path)!r} cannot be read as TOML: {error}; correct it and run again") from None
+    if secret := _secret(content):
+        raise BadSettings(f"{str(path)!r} holds a secret; remove it and set {secret} in the environment instead")
+    try:
+        return Settings(**content, path=path.resolve())
+    except ValidationError as error:
+        raise BadSettings(f"{str(path)!r} cannot be used: {_first_problem(error)}") from None
+
+
+def _secret(content: dict[str, Any]) -> str | None:
+    """The environment variable that should hold what the file must not, if there is one."""
+    if "label_studio_token" in content:
+        return "DRIFTLOOP_LABEL_STUDIO_TOKEN"
+    for part, key in (("table", "url"), ("services", "ledger"), ("services", "mlflow"), ("services", "label_studio")):
+        section = content.get(part)
+        if isinstance(section, dict) and re.search(r"://[^/@]*:[^/@]+@", str(section.get(key, ""))):
+            return f"DRIFTLOOP_{part}__{key}".upper()
+    return None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(map(str, problem["loc"])) or "the file"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {where!r}; remove it or correct its spelling"
+    if problem["type"] == "missing":
+        return f"{where!r} is missing; add it (`driftloop init --print` shows every key)"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {message[0].lower()}{message[1:]}"
