@@ -1,9 +1,12 @@
 """Whether the model got worse on a batch, and why."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from records.drift import Estimate
 from records.window import Window
+
+Finding = Literal["harm", "no harm", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +31,11 @@ class Decay:
     effective_share: float
     unsupported_share: float
     sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the labels of one window say: the measured decay and the finding drawn from it."""
+
+    decay: Decay
+    finding: Finding

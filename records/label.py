@@ -26,13 +26,17 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class LabelRequest:
-    """One campaign: the rows of one window that people are asked about, under `budget`."""
+    """One campaign: the rows of one window that people are asked about, under `budget`.
+
+    `reason` is a sentence that says why these rows are asked, or why none is.
+    """
 
     model: str
     window: Window
     generation: int
     budget: int
-    asks: tuple[Ask, ...]
+    asks: tuple[Ask, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

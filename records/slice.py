@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from records.drift import Estimate
+from records.window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +79,13 @@ class Slice:
     def name(self) -> str:
         """The conditions as one sentence, such as `hour >= 18 and carrier in {B6, EV}`."""
         return " and ".join(str(condition) for condition in self.conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class SliceReport:
+    """The slices of one batch, most telling first; empty when nothing stood out or nothing alarmed."""
+
+    model: str
+    window: Window
+    generation: int
+    slices: tuple[Slice, ...] = ()
