@@ -1,0 +1,80 @@
+"""Ask people about some rows of an alarming batch: choose them, write down the intent, push the tasks."""
+
+from flows.reference import reference_rows
+from flows.site import Site
+from labeling.choose import draw
+from labeling.interface import config, instructions
+from labeling.tasks import to_task, usual_ranges
+from models.loss import opinion, uncertainty
+from monitors.membership import assign
+from records.batch import Batch
+from records.drift import Alarm, DriftReport
+from records.label import Ask, LabelRequest
+from records.slice import SliceReport
+
+
+def ask(site: Site, batch: Batch, report: DriftReport, alarm: Alarm, found: SliceReport) -> LabelRequest:
+    """Ask people about rows of an alarming batch; exactly once, however often it runs.
+
+    The request is written to the ledger before a task is pushed. After a crash the same request is pushed again, and
+    Label Studio's door adds only the tasks that are not there yet.
+    """
+    with site.ledger.steps.claim(site.model, batch.window, "ask") as claim:
+        done = claim.done(LabelRequest)
+        if done is not None:
+            return done
+        request = site.ledger.requests.get(site.model, batch.window) or _choose(site, batch, alarm, found)
+        if request.asks:
+            site.ledger.requests.save(request)
+            _push(site, batch, report, request)
+        claim.finish(request)
+        return request
+
+
+def _choose(site: Site, batch: Batch, alarm: Alarm, found: SliceReport) -> LabelRequest:
+    champion = site.champion()
+    asks: tuple[Ask, ...] = ()
+    if not alarm.raised:
+        reason = "Nobody is asked: there is no alarm."
+    elif waiting := site.ledger.requests.open(site.model):
+        reason = f"Nobody is asked: the request of window {waiting[0].request.window.name} is still open."
+    else:
+        asks = _draw(site, batch, found)
+        names = ", ".join(slice_.name for slice_ in found.slices)
+        reason = f"{len(asks)} rows are asked, about {names or 'the whole window: no slice stood out'}."
+    return LabelRequest(site.model, batch.window, champion.number, site.settings.labels.budget, asks, reason)
+
+
+def _draw(site: Site, batch: Batch, found: SliceReport) -> tuple[Ask, ...]:
+    frame = site.sample(batch.window)
+    pipeline = site.registry.load(site.champion().model_uri)
+    return draw(
+        frame[site.schema.row_key].tolist(),
+        assign(found.slices, frame),
+        uncertainty(pipeline, frame, site.schema),
+        budget=site.settings.labels.budget,
+        audit_share=site.settings.labels.audit_share,
+        seed=site.settings.training.seed,
+        taken=site.ledger.requests.asked_keys(site.model),
+    )
+
+
+def _push(site: Site, batch: Batch, report: DriftReport, request: LabelRequest) -> None:
+    schema, labels = site.schema, site.settings.labels
+    frame = site.sample(batch.window).set_index(schema.row_key, drop=False)
+    rows = frame.loc[[ask.row_key for ask in request.asks]]
+    generation = site.ledger.generations.get(site.model, request.generation)
+    reference, _ = reference_rows(site, generation)
+    usual = usual_ranges(reference, schema)
+    opinions = opinion(site.registry.load(generation.model_uri), rows, schema)
+    drifted = tuple(column.column for column in report.columns if column.drifted)
+    tasks = [
+        to_task(
+            row, ask, schema, usual, drifted, thought, title=labels.question, model=site.model, window=batch.window.name
+        )
+        for row, ask, thought in zip(rows.to_dict("records"), request.asks, opinions, strict=True)
+    ]
+    project = site.studio.open_project(
+        f"Driftloop {site.model}", config(schema, labels.question), instructions(schema, labels.question)
+    )
+    site.ledger.requests.pushed(site.model, batch.window, project, site.studio.push(project, tasks))

@@ -1,0 +1,79 @@
+"""Labelled rows as frames: the answers of people joined to the rows they were about, and which windows are settled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from flows.site import Site
+from records.comparison import Outcome, Verdict
+from records.label import LabelRequest, Purpose
+from records.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Labelled rows with their inclusion probabilities and slices; it stays inside one step."""
+
+    frame: pd.DataFrame
+    inclusion: NDArray[np.float64]
+    slices: NDArray[np.object_]
+
+
+def audit_labels(site: Site, windows: Sequence[Window]) -> Evidence:
+    """The audit labels of some windows: they judge, and nothing trains on them while they do."""
+    return _labelled(site, [(window, ("audit",)) for window in windows])
+
+
+def teaching_labels(site: Site, window: Window) -> Evidence:
+    """Everything a challenger may learn from: all train labels up to now, and audit labels that have served."""
+    served = settled(site)
+    earlier = [other for other in site.ledger.steps.windows(site.model) if other != window]
+    wanted: list[tuple[Window, tuple[Purpose, ...]]] = [
+        (other, ("audit", "train") if other in served else ("train",)) for other in earlier
+    ]
+    return _labelled(site, [*wanted, (window, ("train",))])
+
+
+def settled(site: Site) -> tuple[Window, ...]:
+    """The windows whose labels led to a decision, so that they are known ground."""
+    return tuple(window for window, _, outcome in _verdicts(site) if outcome != "needs review")
+
+
+def undecided(site: Site, champion: int) -> tuple[Window, ...]:
+    """The windows that were judged against this champion without a decision: their audit labels still count."""
+    return tuple(
+        window
+        for window, request, outcome in _verdicts(site)
+        if outcome == "needs review" and request.generation == champion
+    )
+
+
+def _verdicts(site: Site) -> list[tuple[Window, LabelRequest, Outcome]]:
+    steps, found = site.ledger.steps, []
+    for window in steps.windows(site.model):
+        request = steps.get(site.model, window, "ask", LabelRequest)
+        verdict = steps.get(site.model, window, "promote", Verdict)
+        if request and verdict:
+            found.append((window, request, verdict.outcome))
+    return found
+
+
+def _labelled(site: Site, wanted: Sequence[tuple[Window, Sequence[Purpose]]]) -> Evidence:
+    schema = site.schema
+    frames, inclusion, slices = [], [], []
+    for window, purposes in wanted:
+        stored = [item for item in site.ledger.labels.of(site.model, window=window) if item.ask.purpose in purposes]
+        if not stored:
+            continue
+        rows = site.sample(window).set_index(schema.row_key, drop=False)
+        rows = rows.loc[[item.label.row_key for item in stored]].reset_index(drop=True)
+        answers = [item.label.answer for item in stored]
+        frames.append(rows.assign(**{schema.target: answers if schema.classes else np.array(answers, dtype=float)}))
+        inclusion += [item.ask.inclusion for item in stored]
+        slices += [item.ask.slice for item in stored]
+    empty = pd.DataFrame(columns=[*schema.production, schema.target])
+    frame = pd.concat(frames, ignore_index=True) if frames else empty
+    return Evidence(frame, np.array(inclusion, dtype=float), np.array(slices, dtype=object))

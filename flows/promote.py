@@ -1,0 +1,95 @@
+"""Let the verdict change production: one alias moves, after the intent is on the ledger."""
+
+from flows.site import Site
+from models.promote import judge as gate
+from records.comparison import Comparison, Verdict
+from records.decay import Judgement
+from records.errors import Conflict, NotFound
+from records.generation import Generation
+from records.label import LabelRequest
+
+
+def promote(
+    site: Site,
+    request: LabelRequest,
+    judgement: Judgement,
+    challenger: Generation | None,
+    comparison: Comparison | None,
+) -> Verdict:
+    """Draw the verdict of one window, carry it out, and close the label request."""
+    verdict = site.once(request.window, "promote", Verdict, lambda: _promote(site, judgement, challenger, comparison))
+    site.ledger.requests.close(site.model, request.window, f"{verdict.outcome}: {verdict.reasons[0]}")
+    return verdict
+
+
+def _promote(
+    site: Site, judgement: Judgement, challenger: Generation | None, comparison: Comparison | None
+) -> Verdict:
+    if challenger is None or comparison is None:
+        why = "the labels show no harm" if judgement.finding == "no harm" else "nobody answered a train task"
+        return Verdict("keep", (f"Generation {judgement.decay.generation} stays champion: {why}.",))
+    settings = site.settings.gate
+    verdict = gate(
+        comparison,
+        margin=settings.margin,
+        tolerance=settings.tolerance,
+        minimum_labels=settings.minimum_labels,
+    )
+    if verdict.outcome == "promote" and settings.approval == "automatic":
+        make_champion(site, challenger, verdict, why=f"window {judgement.decay.window.name}: {verdict.reasons[0]}")
+    elif verdict.outcome == "keep":
+        site.ledger.generations.set_status(site.model, challenger.number, "rejected")
+    return verdict
+
+
+def make_champion(site: Site, generation: Generation, verdict: Verdict, *, why: str) -> None:
+    """Put a generation in charge: intent in the ledger, one alias move, confirmation in the ledger.
+
+    Raises `Conflict` when another process promotes at the same time, or the alias was moved by hand.
+    """
+    with site.ledger.lock(f"promotion:{site.model}", wait_seconds=60):
+        champion = site.ledger.generations.champion(site.model)
+        if champion is not None and champion.number == generation.number:
+            return
+        intent = site.ledger.promotions.intend(
+            site.model,
+            generation=generation.number,
+            previous=champion.number if champion else None,
+            why=why,
+            verdict=verdict,
+        )
+        site.registry.promote(site.model, generation.version, expected=champion.version if champion else None)
+        site.ledger.promotions.confirm(intent)
+
+
+def settle_promotions(site: Site) -> None:
+    """Finish promotions that a crash left half-way: the intent on the ledger says what was meant."""
+    with site.ledger.lock(f"promotion:{site.model}", wait_seconds=60):
+        for intent in site.ledger.promotions.pending(site.model):
+            generation = site.ledger.generations.get(site.model, intent.generation)
+            previous = site.ledger.generations.get(site.model, intent.previous) if intent.previous else None
+            try:
+                site.registry.promote(site.model, generation.version, expected=previous.version if previous else None)
+            except Conflict as error:
+                site.ledger.promotions.abandon(intent.id, str(error))
+            else:
+                site.ledger.promotions.confirm(intent.id)
+
+
+def rollback(site: Site, *, why: str, number: int | None = None) -> Generation:
+    """Put an earlier champion back in charge: the one before the present one, or the one that is named."""
+    settle_promotions(site)
+    champion = site.ledger.generations.champion(site.model)
+    if champion is None:
+        raise NotFound(f"model {site.model!r} has no generation yet; run `driftloop adopt` first")
+    if number is None:
+        number = next(
+            (past.previous for past in reversed(site.ledger.promotions.history(site.model)) if past.generation == champion.number),
+            None,
+        )
+    if number is None:
+        raise NotFound(f"generation {champion.number} of {site.model!r} is the first; there is nothing to roll back to")
+    generation = site.ledger.generations.get(site.model, number)
+    verdict = Verdict("promote", (f"Rolled back from generation {champion.number}: {why}",))
+    make_champion(site, generation, verdict, why=why)
+    return generation

@@ -1,0 +1,23 @@
+"""What a new batch is compared with."""
+
+import pandas as pd
+
+from flows.evidence import settled
+from flows.site import Site
+from records.generation import Generation
+from records.window import Window
+from store.snapshots import read
+
+
+def reference_rows(site: Site, generation: Generation) -> tuple[pd.DataFrame, tuple[Window, ...]]:
+    """Return a generation's snapshot together with every settled window, features only, in order of time.
+
+    A window whose labels led to a decision is known ground. Without it, a change that people have looked at and
+    accepted would alarm, and buy labels, again every week.
+    """
+    known = settled(site)
+    columns = list(site.schema.production)
+    frames = [*read(generation.snapshot), *(site.sample(window) for window in known)]
+    together = pd.concat([frame[columns] for frame in frames], ignore_index=True)
+    unique = together.drop_duplicates(site.schema.row_key)
+    return unique.sort_values(site.schema.time, kind="stable", ignore_index=True), known

@@ -1,0 +1,52 @@
+"""The state of a monitored model as tables for the terminal."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from flows.status import Status, WindowStatus
+from records.drift import Estimate
+
+_VERDICT_STYLE = {"promote": "bold green", "keep": "cyan", "needs review": "yellow"}
+
+
+def as_tables(state: Status) -> RenderableType:
+    """Two tables: every window, then every generation."""
+    windows = Table(title=f"{state.model}: windows", title_justify="left", expand=False)
+    for name in ("window", "alarm", "top slice", "labels", "decay", "gen.", "verdict"):
+        windows.add_column(name, justify="right" if name in ("labels", "gen.") else "left", overflow="fold")
+    for window in state.windows:
+        windows.add_row(*_window_cells(window))
+    generations = Table(title=f"{state.model}: generations", title_justify="left")
+    for name in ("gen.", "status", "version", "taught by", "why"):
+        generations.add_column(name, justify="right" if name in ("gen.", "version") else "left", overflow="fold")
+    for item in state.generations:
+        why = item.verdict.reasons[0] if item.verdict else "adopted" if item.cause is None else ""
+        style = "bold" if item.status == "champion" else ""
+        generations.add_row(str(item.number), Text(item.status, style), item.version, item.cause or "", Text(why))
+    return Group(windows, Text(), generations)
+
+
+def estimate_text(estimate: Estimate | None) -> str:
+    """Return an estimate with its interval for people.
+
+    >>> estimate_text(Estimate(0.0213, 0.004, 0.0386))
+    '+0.021 (+0.004 to +0.039)'
+    >>> estimate_text(Estimate(float("nan"), float("nan"), float("nan")))
+    'not known'
+    """
+    if estimate is None:
+        return ""
+    if estimate.value != estimate.value:
+        return "not known"
+    return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})"
+
+
+def _window_cells(window: WindowStatus) -> tuple[RenderableType, ...]:
+    alarm = {True: Text("ALARM", "bold red"), False: Text("quiet", "green"), None: Text("?", "dim")}[window.alarm]
+    labels = f"{window.labels_answered}/{window.labels_asked}" if window.labels_asked else ""
+    top = window.slices[0] if window.slices else "whole window" if window.labels_asked else ""
+    verdict = Text(window.verdict or "", _VERDICT_STYLE.get(window.verdict or "", ""))
+    generation = "" if window.generation is None else str(window.generation)
+    name = Text(f"{window.window.start:%Y-%m-%d}")
+    return name, alarm, Text(top), labels, estimate_text(window.decay), generation, verdict

@@ -1,0 +1,141 @@
+"""The first half of the loop: ingest a window, monitor it, find its slices, ask people about some of its rows."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from flows.ask import ask
+from flows.reference import reference_rows
+from flows.site import Site
+from models.registry import Note
+from monitors import alarm as alarms
+from monitors import drift, slices
+from monitors.evidently_report import write_report
+from monitors.schema import check_frame
+from records.batch import Batch
+from records.drift import Alarm, DriftReport
+from records.errors import BadData, EmptyWindow
+from records.label import LabelRequest
+from records.slice import SliceReport
+from records.window import Window
+from store.snapshots import write_frame
+
+R = TypeVar("R")
+Run = Callable[..., Any]
+
+
+def by_hand(step: Callable[..., R], *arguments: Any) -> R:
+    """Run a step as a plain function call; the deployed flows run it as a Prefect task instead."""
+    return step(*arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Everything `watch` found out about one window."""
+
+    batch: Batch
+    report: DriftReport
+    alarm: Alarm
+    slices: SliceReport
+    request: LabelRequest
+
+
+def watch(site: Site, window: Window, *, run: Run = by_hand) -> Watched:
+    """Watch one window; doing it again returns what the ledger holds and changes nothing."""
+    batch = run(ingest, site, window)
+    report = run(monitor, site, batch)
+    alarm = run(decide, site, batch, report)
+    found = run(find_slices, site, batch, alarm)
+    request = run(ask, site, batch, report, alarm, found)
+    return Watched(batch, report, alarm, found, request)
+
+
+def ingest(site: Site, window: Window) -> Batch:
+    """Take the exact facts of a window and a bounded sample of its rows."""
+    return site.once(window, "ingest", Batch, lambda: _ingest(site, window))
+
+
+def _ingest(site: Site, window: Window) -> Batch:
+    ready = window.end + timedelta(hours=site.settings.windows.delay_hours)
+    if ready > site.now():
+        raise EmptyWindow(f"window {window.name} ends on {window.end:%Y-%m-%d %H:%M %Z}, in the future; choose an earlier one")
+    where = f"table {site.settings.table.name or site.settings.table.url.rpartition('/')[2]}, window {window.name}"
+    facts = site.table.facts(window)
+    if facts.n_duplicate_keys:
+        raise BadData(
+            f"{where}: {facts.n_duplicate_keys} rows repeat a key of column {site.schema.row_key!r};"
+            " make the key unique and run again"
+        )
+    frame = check_frame(site.table.sample(window, site.settings.alarms.sample_rows), site.schema, where=where)
+    path = write_frame(frame, site.settings.folder / "batches" / f"{window.name}.parquet")
+    return Batch(site.model, window, facts, path, len(frame))
+
+
+def monitor(site: Site, batch: Batch) -> DriftReport:
+    """Measure how the batch differs from what the champion is known to handle."""
+    return site.once(batch.window, "monitor", DriftReport, lambda: _monitor(site, batch))
+
+
+def _monitor(site: Site, batch: Batch) -> DriftReport:
+    champion = site.champion()
+    reference, settled = reference_rows(site, champion)
+    report = drift.measure(
+        reference,
+        site.sample(batch.window),
+        site.schema,
+        model=site.model,
+        window=batch.window,
+        generation=champion.number,
+        seed=seed_of(site, batch.window),
+    )
+    compared = f"Compared with the snapshot of generation {champion.number}"
+    known = f" and {len(settled)} settled window{'s' * (len(settled) != 1)}" if settled else ""
+    return replace(report, notes=(f"{compared}{known}.", *report.notes))
+
+
+def decide(site: Site, batch: Batch, report: DriftReport) -> Alarm:
+    """Decide whether the report is an alarm; an alarming batch keeps its report as a page."""
+    return site.once(report.window, "alarm", Alarm, lambda: _decide(site, batch, report))
+
+
+def _decide(site: Site, batch: Batch, report: DriftReport) -> Alarm:
+    earlier = [
+        alarm
+        for alarm in site.ledger.steps.history(site.model, "alarm", Alarm)
+        if alarm.generation == report.generation and alarm.window < report.window
+    ]
+    alarm = alarms.decide(
+        report,
+        previous_evidence=alarms.carried(earlier[-1] if earlier else None),
+        windows_per_year=timedelta(days=365.25) / batch.window.length,
+        false_alarms_per_year=site.settings.alarms.false_alarms_per_year,
+        minimum_effect=site.settings.alarms.minimum_effect,
+    )
+    if alarm.raised:
+        champion = site.champion()
+        path = site.settings.folder / "reports" / f"drift-{batch.window.name}.html"
+        reference, _ = reference_rows(site, champion)
+        write_report(report, reference, site.sample(batch.window), site.schema, path)
+        site.registry.annotate(champion.mlflow_run_id, Note(artifacts=(path,)))
+    return alarm
+
+
+def find_slices(site: Site, batch: Batch, alarm: Alarm) -> SliceReport:
+    """Find the slices that carry an alarm; without an alarm there is nothing to look for."""
+    return site.once(batch.window, "slice", SliceReport, lambda: _find_slices(site, batch, alarm))
+
+
+def _find_slices(site: Site, batch: Batch, alarm: Alarm) -> SliceReport:
+    if not alarm.raised:
+        return SliceReport(site.model, batch.window, alarm.generation)
+    reference, _ = reference_rows(site, site.champion())
+    found = slices.find(reference, site.sample(batch.window), site.schema, seed=seed_of(site, batch.window))
+    return SliceReport(site.model, batch.window, alarm.generation, found)
+
+
+def seed_of(site: Site, window: Window) -> int:
+    """A seed that is the same every time this window of this model is looked at."""
+    text = f"{site.settings.training.seed} {site.model} {window.name}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
