@@ -22,9 +22,7 @@ def promote(
     return verdict
 
 
-def _promote(
-    site: Site, judgement: Judgement, challenger: Generation | None, comparison: Comparison | None
-) -> Verdict:
+def _promote(site: Site, judgement: Judgement, challenger: Generation | None, comparison: Comparison | None) -> Verdict:
     if challenger is None or comparison is None:
         why = "the labels show no harm" if judgement.finding == "no harm" else "nobody answered a train task"
         return Verdict("keep", (f"Generation {judgement.decay.generation} stays champion: {why}.",))
@@ -76,17 +74,21 @@ def settle_promotions(site: Site) -> None:
                 site.ledger.promotions.confirm(intent.id)
 
 
+def promote_by_hand(site: Site, number: int, *, why: str) -> Generation:
+    """Put a generation in charge because a person says so."""
+    settle_promotions(site)
+    generation = site.ledger.generations.get(site.model, number)
+    make_champion(site, generation, Verdict("promote", (f"Promoted by hand: {why}",)), why=why)
+    return generation
+
+
 def rollback(site: Site, *, why: str, number: int | None = None) -> Generation:
     """Put an earlier champion back in charge: the one before the present one, or the one that is named."""
     settle_promotions(site)
-    champion = site.ledger.generations.champion(site.model)
-    if champion is None:
-        raise NotFound(f"model {site.model!r} has no generation yet; run `driftloop adopt` first")
+    champion = site.champion()
     if number is None:
-        number = next(
-            (past.previous for past in reversed(site.ledger.promotions.history(site.model)) if past.generation == champion.number),
-            None,
-        )
+        history = reversed(site.ledger.promotions.history(site.model))
+        number = next((past.previous for past in history if past.generation == champion.number), None)
     if number is None:
         raise NotFound(f"generation {champion.number} of {site.model!r} is the first; there is nothing to roll back to")
     generation = site.ledger.generations.get(site.model, number)

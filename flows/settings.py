@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from records.errors import BadSettings
 from records.schema import Schema
+from records.window import Window, last_complete
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -87,6 +88,7 @@ class Labels(_Part):
     overlap: Annotated[int, Field(ge=1, le=20)] = 1
     complete_share: Annotated[float, Field(gt=0, le=1)] = 0.9
     patience_days: Annotated[float, Field(gt=0)] = 14
+    poll_minutes: Annotated[float, Field(ge=1)] = 60
 
 
 class Training(_Part):
@@ -187,6 +189,11 @@ class Settings(BaseSettings):
     def folder(self) -> Path:
         """Where snapshots, batch samples and reports are kept."""
         return (self.path.parent / self.services.folder).resolve()
+
+    def window_at(self, moment: datetime) -> Window:
+        """Return the window that a run scheduled for `moment` is about: the last one complete by then."""
+        ready = moment.astimezone(UTC) - timedelta(hours=self.windows.delay_hours)
+        return last_complete(ready, length=self.windows.length, anchor=self.windows.anchor)
 
     def located(self, url: str) -> str:
         """Return `url` with a relative file path made absolute from the folder of driftloop.toml."""

@@ -113,11 +113,16 @@ class Site:
         """The normalised sample of a window that was ingested; raises `NotFound` otherwise."""
         batch = self.ledger.steps.get(self.model, window, "ingest", Batch)
         if batch is None:
-            raise NotFound(f"window {window.name} of {self.model!r} was not ingested; run `driftloop watch` for it first")
+            raise NotFound(
+                f"window {window.name} of {self.model!r} was not ingested; run `driftloop watch` for it first"
+            )
         return check_frame(read_frame(batch.sample), self.schema, where=f"the sample {batch.sample}")
 
     def holdout(self, generation: Generation) -> pd.DataFrame:
         """The labelled rows that a generation's family never learned from."""
         return check_frame(
-            read(generation.snapshot)[1], self.schema, where=f"the holdout {generation.snapshot.holdout}", need_target=True
+            read(generation.snapshot)[1],
+            self.schema,
+            where=f"the holdout {generation.snapshot.holdout}",
+            need_target=True,
         )

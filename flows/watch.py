@@ -60,7 +60,9 @@ def ingest(site: Site, window: Window) -> Batch:
 def _ingest(site: Site, window: Window) -> Batch:
     ready = window.end + timedelta(hours=site.settings.windows.delay_hours)
     if ready > site.now():
-        raise EmptyWindow(f"window {window.name} ends on {window.end:%Y-%m-%d %H:%M %Z}, in the future; choose an earlier one")
+        raise EmptyWindow(
+            f"window {window.name} ends on {window.end:%Y-%m-%d %H:%M %Z}, in the future; choose an earlier one"
+        )
     where = f"table {site.settings.table.name or site.settings.table.url.rpartition('/')[2]}, window {window.name}"
     facts = site.table.facts(window)
     if facts.n_duplicate_keys:

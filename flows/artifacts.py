@@ -1,0 +1,83 @@
+"""What a flow run shows in the Prefect UI: pages made of plain records, and the door that keeps them."""
+
+from prefect.artifacts import create_markdown_artifact
+
+from flows.learn import Learned
+from flows.markdown import bar, table, text
+from flows.site import Site
+from flows.tables import estimate_text
+from flows.watch import Watched
+from records.drift import ColumnDrift
+
+
+def watched_page(watched: Watched) -> str:
+    """The Monday-morning page of one window: what moved, where, and whom we asked."""
+    report, alarm = watched.report, watched.alarm
+    head = "🔴 Alarm" if alarm.raised else "🟢 Quiet"
+    moved = sorted(report.columns, key=lambda column: column.adjusted_p)
+    slices = [
+        (slice_.name, f"{slice_.share_reference:.1%}", f"{slice_.share_current:.1%}", _ratio(slice_.ratio))
+        for slice_ in watched.slices.slices
+    ]
+    parts = [
+        f"# {head}: {text(report.model)}, {watched.batch.window.name}",
+        text(alarm.reason),
+        f"{watched.batch.facts.n_rows:,} rows; evidence {alarm.evidence:.1f} of {alarm.limit:.0f};"
+        f" joint test p = {report.joint.p_value:.3f}.",
+        "## Columns",
+        table(("column", "what changed", "effect", "", "adjusted p", "drifted"), [_column_cells(c) for c in moved]),
+    ]
+    if slices:
+        parts += ["## Slices", table(("slice", "share before", "share now", "ratio"), slices)]
+    parts += ["## People", text(watched.request.reason), "## Notes", *(f"* {text(note)}" for note in report.notes)]
+    return "\n\n".join(parts)
+
+
+def learned_page(model: str, learned: Learned) -> str:
+    """What one label request led to: decay with intervals, and the verdict with its reasons."""
+    progress = learned.progress
+    parts = [
+        f"# {text(model)}, {progress.window.name}",
+        f"{progress.n_answered} of {progress.n_asked} rows answered, {progress.n_resolved} looked at.",
+    ]
+    if learned.judgement is None:
+        return "\n\n".join([*parts, "People are still at work; nothing is decided yet."])
+    decay = learned.judgement.decay
+    parts += [
+        f"## Decay: {learned.judgement.finding}",
+        text(decay.sentence),
+        table(
+            ("part", f"{decay.loss} loss change (95 %)"),
+            [(part, estimate_text(getattr(decay, part))) for part in ("total", "covariate", "concept")],
+        ),
+    ]
+    if learned.verdict is not None:
+        challenger = f" on generation {learned.challenger}" if learned.challenger else ""
+        parts += [f"## Verdict{challenger}: {learned.verdict.outcome}"]
+        parts += ["\n".join(f"* {text(reason)}" for reason in learned.verdict.reasons)]
+    return "\n\n".join(parts)
+
+
+def publish_watched(site: Site, watched: Watched) -> None:
+    """Keep the page of a watched window in Prefect, with a link to the drift report of an alarm."""
+    key = f"{site.model}-watch".lower().replace("_", "-")
+    page = watched_page(watched)
+    if watched.alarm.raised:
+        page += f"\n\n[Open Evidently's report in MLflow]({site.links.run(site.champion().mlflow_run_id)})"
+    create_markdown_artifact(page, key=key, description=f"{site.model} {watched.batch.window.name}")
+
+
+def publish_learned(site: Site, learned: Learned) -> None:
+    """Keep the page of a label request in Prefect."""
+    key = f"{site.model}-learn".lower().replace("_", "-")
+    create_markdown_artifact(learned_page(site.model, learned), key=key, description=learned.progress.window.name)
+
+
+def _column_cells(column: ColumnDrift) -> tuple[object, ...]:
+    drifted = "yes" if column.drifted else ""
+    effect = column.effect.value
+    return column.column, column.sentence, f"{effect:+.2f}", bar(abs(effect)), f"{column.adjusted_p:.3f}", drifted
+
+
+def _ratio(ratio: object) -> str:
+    return f"×{ratio.value:.1f} ({ratio.low:.1f} to {ratio.high:.1f})"  # type: ignore[attr-defined]

@@ -1,0 +1,282 @@
+"""The command line: `driftloop init | adopt | watch | learn | promote | rollback | status | explain | deploy`."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from records.errors import BadSettings, DriftloopError
+
+ALARM = 10
+"""The exit code of `watch` when the window alarms, so that a scheduler can tell an alarm (10) from a failure (1)."""
+
+app = typer.Typer(
+    name="driftloop",
+    help="Keep a deployed tabular model honest: watch its data, ask people, learn from their answers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+Config = Annotated[
+    Path, typer.Option("--config", "-c", envvar="DRIFTLOOP_CONFIG", help="The monitored model's settings file.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON and nothing else on standard output.")]
+out = Console()
+err = Console(stderr=True)
+
+
+def main() -> None:
+    """Run the command line; an error Driftloop knows becomes one sentence and exit code 1."""
+    try:
+        app()
+    except DriftloopError as error:
+        err.print(f"[bold red]driftloop:[/] {error}", highlight=False, soft_wrap=True, markup=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("driftloop: stopped; run the same command again to go on where it stopped.")
+        sys.exit(130)
+
+
+@app.command()
+def init(
+    model: Annotated[str, typer.Argument(help="The monitored model's name.")] = "my-model",
+    path: Annotated[Path, typer.Option("--config", "-c", help="Where to write.")] = Path("driftloop.toml"),
+    show: Annotated[bool, typer.Option("--print", help="Print instead of writing.")] = False,
+) -> None:
+    """Write a commented driftloop.toml to start from.
+
+    Reads nothing, writes one file, never over an existing one.
+    """
+    from flows.starter import starter
+
+    if show:
+        print(starter(model), end="")
+        return
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(starter(model))
+    except FileExistsError:
+        raise BadSettings(f"{str(path)!r} exists already; name another file with --config, or edit that one") from None
+    except OSError as error:
+        raise BadSettings(
+            f"{str(path)!r} cannot be written ({error.strerror}); name another file with --config"
+        ) from None
+    out.print(f"Wrote {path}. Edit it, then run [bold]driftloop adopt TRAINING_DATA[/].", highlight=False)
+
+
+@app.command()
+def adopt(
+    data: Annotated[str, typer.Argument(help="Training data: a Parquet or CSV file, or a database URL.")],
+    table: Annotated[str | None, typer.Option(help="The table's name, for a database.")] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option(help="A scikit-learn pipeline in MLflow, such as models:/fraud/3; else one is trained."),
+    ] = None,
+    config: Config = Path("driftloop.toml"),
+    as_json: Json = False,
+) -> None:
+    """Take a model under watch: its training data becomes the snapshot, its pipeline generation 1.
+
+    Reads the training data once. Writes the snapshot, one MLflow run and registry version, and the ledger. Costs the
+    training of one model per configured estimator, or none with --pipeline.
+    """
+    from flows.adopt import adopt as run_adopt
+
+    with _site(config) as site, _steps(as_json) as run:
+        generation = run_adopt(site, data, table=table, pipeline_uri=pipeline, run=run)
+    if as_json:
+        _print_record(generation)
+    else:
+        out.print(
+            f"Generation {generation.number} of {site.model} is champion: {generation.fit.estimator},"
+            f" {generation.fit.loss} loss {generation.fit.holdout_loss:.4f} on {generation.snapshot.n_holdout:,} held-out"
+            f" rows. Next: [bold]driftloop watch[/].",
+            highlight=False,
+        )
+
+
+@app.command()
+def watch(
+    at: Annotated[
+        datetime | None, typer.Option(help="Watch the window that was complete at this moment (UTC); now by default.")
+    ] = None,
+    config: Config = Path("driftloop.toml"),
+    as_json: Json = False,
+) -> None:
+    """Compare one window of production with the snapshot, and ask people if it alarms.
+
+    Reads one window of the production table (all rows for facts, a bounded sample for statistics). Writes the ledger,
+    and on an alarm: a drift report to MLflow and at most labels.budget tasks to Label Studio. A window that was
+    watched before is shown again and changes nothing. Exit code 0: quiet; 10: alarm; 1: failure.
+    """
+    from flows.watch import watch as run_watch
+
+    with _site(config) as site, _steps(as_json) as run:
+        watched = run_watch(site, site.settings.window_at((at or datetime.now(UTC)).replace(tzinfo=UTC)), run=run)
+    if as_json:
+        _print_record(watched)
+    else:
+        mark = "[bold red]ALARM[/]" if watched.alarm.raised else "[green]quiet[/]"
+        out.print(f"{mark} {watched.batch.window.name}: ", end="")
+        out.print(f"{watched.alarm.reason}\n{watched.request.reason}", highlight=False, markup=False)
+    if watched.alarm.raised:
+        raise typer.Exit(ALARM)
+
+
+@app.command()
+def learn(
+    now: Annotated[bool, typer.Option("--now", help="Do not wait for the last answers.")] = False,
+    config: Config = Path("driftloop.toml"),
+    as_json: Json = False,
+) -> None:
+    """Collect answers; where there are enough, judge the champion, retrain, compare, and promote or say why not.
+
+    Reads Label Studio. Writes the ledger, one MLflow run per challenger, and on a promotion moves the alias champion.
+    Costs the training of a few candidates per finished label request.
+    """
+    from flows.learn import learn as run_learn
+
+    with _site(config) as site, _steps(as_json) as run:
+        learned = run_learn(site, run=run, impatient=now)
+    if as_json:
+        _print_record(learned)
+        return
+    if not learned:
+        out.print("No label request is open.")
+    for item in learned:
+        progress = item.progress
+        out.print(f"{progress.window.name}: {progress.n_resolved} of {progress.n_asked} tasks looked at", end="")
+        if item.judgement is None or item.verdict is None:
+            out.print("; people are still at work.")
+            continue
+        out.print(f".\n{item.judgement.decay.sentence}", highlight=False, markup=False)
+        out.print(f"[bold]{item.verdict.outcome}[/]: ", end="")
+        out.print("\n".join(item.verdict.reasons), highlight=False, markup=False)
+
+
+@app.command()
+def promote(
+    generation: Annotated[int, typer.Argument(help="The generation to put in charge.")],
+    why: Annotated[str, typer.Option(help="The reason, for the record.")],
+    config: Config = Path("driftloop.toml"),
+) -> None:
+    """Put a generation in charge by hand, for instance after a verdict that needs review.
+
+    Writes the promotion to the ledger and moves the alias champion in MLflow.
+    """
+    from flows.promote import promote_by_hand
+
+    with _site(config) as site:
+        promote_by_hand(site, generation, why=why)
+    out.print(f"Generation {generation} of {site.model} is champion.", highlight=False)
+
+
+@app.command()
+def rollback(
+    why: Annotated[str, typer.Option(help="The reason, for the record.")],
+    to: Annotated[
+        int | None, typer.Option(help="The generation to return to; the previous champion by default.")
+    ] = None,
+    config: Config = Path("driftloop.toml"),
+) -> None:
+    """Put the previous champion back in charge.
+
+    Writes the rollback to the ledger and moves the alias champion in MLflow; nothing is deleted.
+    """
+    from flows.promote import rollback as run_rollback
+
+    with _site(config) as site:
+        generation = run_rollback(site, why=why, number=to)
+    out.print(f"Generation {generation.number} of {site.model} is champion again.", highlight=False)
+
+
+@app.command()
+def status(config: Config = Path("driftloop.toml"), as_json: Json = False) -> None:
+    """Show every window and every generation.
+
+    Reads the ledger alone; writes nothing and asks no service.
+    """
+    from flows import status as states
+    from flows.tables import as_tables
+
+    with _site(config) as site:
+        state = states.status(site)
+    if as_json:
+        print(json.dumps(states.as_json(state), indent=2))
+    else:
+        out.print(as_tables(state))
+
+
+@app.command()
+def explain(
+    generation: Annotated[int, typer.Argument(help="The generation to explain.")],
+    config: Config = Path("driftloop.toml"),
+) -> None:
+    """Walk a generation back to its cause: drift, slices, people, labels, comparison, verdict.
+
+    Reads the ledger alone; writes nothing.
+    """
+    from flows.explain import explain as tell
+
+    with _site(config) as site:
+        out.print(tell(site, generation))
+
+
+@app.command()
+def deploy(
+    configs: Annotated[list[Path] | None, typer.Argument(help="Settings files; driftloop.toml by default.")] = None,
+    work_pool: Annotated[str, typer.Option(help="The Prefect work pool that workers take runs from.")] = "driftloop",
+    as_json: Json = False,
+) -> None:
+    """Register the scheduled Prefect deployments watch/MODEL and learn/MODEL.
+
+    Reads the settings; writes to the Prefect server at PREFECT_API_URL. Running it again updates them.
+    """
+    from flows.deployments import register
+
+    names = register(configs or [Path("driftloop.toml")], work_pool=work_pool)
+    if as_json:
+        print(json.dumps({"work_pool": work_pool, "deployments": names}))
+    else:
+        out.print(f"Registered {', '.join(names)}.", highlight=False)
+        out.print(f"Start a worker with [bold]prefect worker start --pool {work_pool}[/].", highlight=False)
+
+
+@contextmanager
+def _site(config: Path) -> Iterator[Any]:
+    from flows.settings import load_settings
+
+    settings = load_settings(config)
+    from flows.site import Site  # only now: it loads pandas and the doors, which a typo should not wait for
+
+    yield Site(settings)
+
+
+@contextmanager
+def _steps(silent: bool) -> Iterator[Any]:
+    """A way to run steps that names the one at work, on standard error."""
+    from flows.watch import by_hand
+
+    if silent or not err.is_terminal:
+        yield by_hand
+        return
+    with err.status("opening the doors") as shown:
+
+        def run(step: Any, *arguments: Any) -> Any:
+            shown.update(step.__name__.replace("_", " "))
+            return step(*arguments)
+
+        yield run
+
+
+def _print_record(record: Any) -> None:
+    from store.wire import encode
+
+    print(json.dumps(json.loads(encode(record)), indent=2))

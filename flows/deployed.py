@@ -1,0 +1,74 @@
+"""The Prefect flows `watch` and `learn` as deployments run them: every step of the loop is a task."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.runtime import flow_run
+from prefect.states import Completed
+from prefect.tasks import Task
+
+from flows.artifacts import publish_learned, publish_watched
+from flows.learn import learn as learn_by
+from flows.settings import load_settings
+from flows.site import Site
+from flows.watch import watch as watch_by
+from records.errors import ServiceDown
+
+
+def as_task(step: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a step as a Prefect task, which tries again when a service is down and only then."""
+    return task(
+        name=step.__name__.replace("_", " "),
+        retries=3,
+        retry_delay_seconds=[2, 8, 30],
+        retry_jitter_factor=0.5,
+        retry_condition_fn=_service_was_down,
+        cache_policy=NO_CACHE,
+    )(step)(*arguments)
+
+
+def _moment() -> datetime:
+    """When this run was meant to start, however late it really does."""
+    given = flow_run.parameters.get("moment")
+    moment = datetime.fromisoformat(given) if isinstance(given, str) else given
+    return moment or flow_run.scheduled_start_time or datetime.now(UTC)
+
+
+def _watch_name() -> str:
+    settings = load_settings(Path(flow_run.parameters["settings"]))
+    return f"watch {settings.model} {settings.window_at(_moment()).name}"
+
+
+def _learn_name() -> str:
+    return f"learn {load_settings(Path(flow_run.parameters['settings'])).model} {_moment():%Y-%m-%d %H:%M}"
+
+
+@flow(name="watch", flow_run_name=_watch_name)
+def watch(settings: str, moment: datetime | None = None) -> State[Any]:  # noqa: ARG001 - _moment reads it
+    """Compare the window that was complete at `moment` (the scheduled time by default) and ask people if it alarms."""
+    site = Site(load_settings(Path(settings)))
+    watched = watch_by(site, site.settings.window_at(_moment()), run=as_task)
+    publish_watched(site, watched)
+    return Completed(message=watched.alarm.reason)
+
+
+@flow(name="learn", flow_run_name=_learn_name)
+def learn(settings: str, impatient: bool = False) -> State[Any]:
+    """Collect answers, and judge, retrain, compare and promote where there are enough of them."""
+    site = Site(load_settings(Path(settings)))
+    learned = learn_by(site, run=as_task, impatient=impatient)
+    for item in learned:
+        publish_learned(site, item)
+    outcomes = [
+        f"{item.progress.window.name}: {item.verdict.outcome if item.verdict else 'waiting'}" for item in learned
+    ]
+    return Completed(message="; ".join(outcomes) or "No label request is open.")
+
+
+def _service_was_down(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    return isinstance(state.result(raise_on_failure=False), ServiceDown)
