@@ -1,0 +1,106 @@
+"""The real services the tests run against, each started once per session and only when a test asks for it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+START_SECONDS = 240.0
+_LOGS = pytest.StashKey[list[Path]]()
+
+
+@dataclass(frozen=True, slots=True)
+class LabelStudio:
+    """A real, empty Label Studio server: where it is, its administrator's token, and its data folder."""
+
+    url: str
+    token: str = field(repr=False)
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PrefectServer:
+    """A real Prefect server: its web address, its API's, and its home."""
+
+    url: str
+    api_url: str
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def label_studio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudio]:
+    from deploy import services, studio
+
+    folder = tmp_path_factory.mktemp("label-studio")
+    service = services.label_studio(folder, port=services.free_ports(1)[0])
+    _remember(request, service.log)
+    running = services.start(service, timeout_seconds=START_SECONDS)
+    yield LabelStudio(running.url, studio.read_access(folder).token, folder)
+    services.stop(running)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """Also points this process, and those it starts, to the server, so that flows called here run on it."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
+
+    from deploy import services
+
+    folder = tmp_path_factory.mktemp("prefect")
+    service = services.prefect_server(folder, port=services.free_ports(1)[0])
+    _remember(request, service.log)
+    running = services.start(service, timeout_seconds=START_SECONDS)
+    api_url = f"{running.url}/api"
+    quiet = {"PREFECT_API_URL": api_url, "PREFECT_HOME": str(folder), "DO_NOT_TRACK": "true"}
+    settings = {PREFECT_API_URL: api_url, PREFECT_HOME: str(folder), PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}
+    with pytest.MonkeyPatch.context() as patch, temporary_settings(settings):
+        for name, value in quiet.items():
+            patch.setenv(name, value)
+        yield PrefectServer(running.url, api_url, folder)
+        _flush_prefect()
+    services.stop(running)
+
+
+@pytest.fixture(scope="session")
+def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URI of an MLflow store with its tables made; its folder also serves an MLflow server."""
+    import mlflow
+
+    from deploy import services
+
+    uri = services.mlflow_store(tmp_path_factory.mktemp("mlflow"))
+    mlflow.MlflowClient(tracking_uri=uri).search_experiments(max_results=1)  # makes the tables, once
+    return uri
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[Callable[[], str]]:
+    """A function that makes a fresh, empty database on a real PostgreSQL server and returns its URL."""
+    from tests import postgres
+
+    binaries = postgres.programs()
+    if binaries is None:
+        pytest.skip(postgres.MISSING)
+    with postgres.server(binaries, timeout_seconds=START_SECONDS) as fresh:
+        yield fresh
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """After a failure, say where the logs of the services are."""
+    failed = terminalreporter.stats.get("failed", []) + terminalreporter.stats.get("error", [])
+    for log in config.stash.get(_LOGS, []) if failed else []:
+        terminalreporter.write_line(f"service log: {log}")
+
+
+def _remember(request: pytest.FixtureRequest, log: Path) -> None:
+    request.config.stash.setdefault(_LOGS, []).append(log)
+
+
+def _flush_prefect() -> None:
+    """Let Prefect's background threads deliver what they hold while the server still answers."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=10)

@@ -1,0 +1,116 @@
+"""A real PostgreSQL server of the tests' own, made in a fresh folder and removed afterwards."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+
+from deploy import processes
+from deploy.ports import LOOPBACK, free_ports
+
+MISSING = "no PostgreSQL server is installed here (`initdb` and `postgres`; on Debian: `apt install postgresql`)"
+
+
+def programs() -> Path | None:
+    """Return the folder that holds `initdb` and `postgres`, on PATH or where Debian puts them, newest first."""
+    on_path = shutil.which("initdb")
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
+    found = [*([Path(on_path)] if on_path else []), *reversed(debian)]
+    return next((path.resolve().parent for path in found if (path.resolve().parent / "postgres").exists()), None)
+
+
+@contextlib.contextmanager
+def server(binaries: Path, *, timeout_seconds: float) -> Iterator[Callable[[], str]]:
+    """Start a server and give a function that makes a fresh, empty database and returns its URL.
+
+    PostgreSQL refuses to run as root, so root runs it as `postgres`, or as `nobody` where there is none. pytest's
+    own folders are closed to other accounts, so it gets one elsewhere.
+    """
+    account = _account()
+    folder = Path(tempfile.mkdtemp(prefix="driftloop-postgres-"))
+    if account:
+        shutil.chown(folder, account)
+    try:
+        _initialise(binaries, folder, account=account)
+        port = free_ports(1)[0]
+        service = _service(binaries, folder, port=port, account=account)
+        running = processes.launch(service)
+        try:
+            address = f"host={LOOPBACK} port={port} user=postgres dbname=postgres"
+            _wait(address, running, timeout_seconds=timeout_seconds)
+            numbers = iter(range(1_000_000))
+
+            def fresh() -> str:
+                name = f"driftloop_{next(numbers)}"
+                with psycopg.connect(address, autocommit=True) as connection:
+                    connection.execute(f"CREATE DATABASE {name}".encode())
+                return f"{service.url}/{name}"
+
+            yield fresh
+        finally:
+            processes.stop(running)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _initialise(binaries: Path, folder: Path, *, account: str | None) -> None:
+    arguments = ["-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", "C", "--no-sync"]
+    done = subprocess.run(
+        [str(binaries / "initdb"), *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+        user=account,
+        group=None if account is None else pwd.getpwnam(account).pw_gid,
+        extra_groups=None if account is None else (),
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"initdb failed with code {done.returncode}:\n{done.stdout}{done.stderr}")
+
+
+def _service(binaries: Path, folder: Path, *, port: int, account: str | None) -> processes.Service:
+    return processes.Service(
+        name="PostgreSQL",
+        command=(
+            *(str(binaries / "postgres"), "-D", str(folder / "data"), "-p", str(port), "-k", str(folder)),
+            *("-c", f"listen_addresses={LOOPBACK}", "-c", "fsync=off"),
+        ),
+        environment={"PATH": os.environ["PATH"], "HOME": str(folder)},
+        folder=folder,
+        port=port,
+        url=f"postgresql+psycopg://postgres@{LOOPBACK}:{port}",
+        health_url="",
+        log=folder / "postgres.log",
+        stop_signal=signal.SIGINT,  # its fast shutdown, which waits for no client
+        user=account,
+    )
+
+
+def _account() -> str | None:
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+def _wait(address: str, running: processes.Running, *, timeout_seconds: float) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            psycopg.connect(address).close()
+        except psycopg.OperationalError as error:
+            if not processes.alive(running) or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start; {processes.log_end(running.log)}") from error
+            time.sleep(0.1)
+        else:
+            return
