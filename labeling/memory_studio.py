@@ -1,0 +1,153 @@
+"""Label Studio's in-memory twin: the same promises, and verbs for the people who label."""
+
+from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import count
+from math import nan
+
+from labeling import answers
+from labeling.exchange import OVERLAP, Pull, by_row_key, check_title
+from records.errors import DriftloopError, NotFound, ServiceDown
+from records.label import Annotation
+from records.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One annotation as it is stored: the raw `result` of one user on one task."""
+
+    annotation_id: int
+    task_id: int
+    user: int
+    result: list[dict[str, object]]
+    skipped: bool
+    updated_at: datetime
+
+
+@dataclass(slots=True)
+class _Project:
+    identity: tuple[str, str, int]
+    tasks: dict[int, Mapping[str, object]] = field(default_factory=dict)
+    touched: dict[int, datetime] = field(default_factory=dict)
+    said: dict[int, Said] = field(default_factory=dict)
+
+
+class InMemoryStudio:
+    """A `Studio` without a server; `annotate`, `edit`, `retract` and `delete_project` are what people do there.
+
+    `fault` is raised by every call while it is set. `break_after` tasks more are made by `push`, then it fails once.
+    """
+
+    def __init__(self, *, fault: DriftloopError | None = None, break_after: int | None = None) -> None:
+        self.fault = fault
+        self.break_after = break_after
+        self._projects: dict[int, _Project] = {}
+        self._ids = count(1)
+        self._clock = datetime.min.replace(tzinfo=UTC)
+
+    def check(self) -> None:
+        """Raise `fault` if it is set."""
+        if self.fault is not None:
+            raise self.fault
+
+    def open_project(self, title: str, config: str, instructions: str, *, overlap: int = 1) -> int:  # noqa: ARG002
+        """Return the project with this title, config and overlap, made if there is none."""
+        self.check()
+        identity = (check_title(title), config, overlap)
+        for project, known in self._projects.items():
+            if known.identity == identity:
+                return project
+        project = next(self._ids)
+        self._projects[project] = _Project(identity)
+        return project
+
+    def push(self, project: int, tasks: Sequence[Mapping[str, object]]) -> dict[str, int]:
+        """Make the tasks that are missing; return the id of each row key."""
+        place = self._project(project)
+        wanted = by_row_key(tasks)
+        ids = {key: task_id for task_id, task in place.tasks.items() for key in by_row_key([task])}
+        for key, task in wanted.items():
+            if key not in ids:
+                if self.break_after == 0:
+                    self.break_after = None
+                    raise ServiceDown(f"the in-memory studio failed before row {key!r}, as it was told to; push again")
+                self.break_after = None if self.break_after is None else self.break_after - 1
+                ids[key] = next(self._ids)
+                place.tasks[ids[key]] = deepcopy(task)
+                place.touched[ids[key]] = self._now()
+        return {key: ids[key] for key in wanted}
+
+    def pull(self, project: int, schema: Schema, since: datetime | None = None) -> Pull:
+        """Return what changed after `since`, with `OVERLAP`."""
+        place = self._project(project)
+        moment = self._now()
+        changed = [i for i, touched in sorted(place.touched.items()) if since is None or touched > since - OVERLAP]
+        keys = {task_id: next(iter(by_row_key([place.tasks[task_id]]))) for task_id in changed}
+        annotations, unreadable = [], []
+        for said in place.said.values():
+            if said.task_id in keys:
+                answer = None if said.skipped else answers.read(said.result, schema)
+                if answer is None and not said.skipped:
+                    unreadable.append(said.annotation_id)
+                    continue
+                key, user = keys[said.task_id], f"user {said.user}"
+                annotations.append(
+                    Annotation(said.annotation_id, said.task_id, key, user, answer, said.updated_at, nan)
+                )
+        return Pull(tuple(keys.items()), tuple(annotations), tuple(unreadable), moment)
+
+    def withdraw(self, project: int, task_ids: Collection[int]) -> tuple[int, ...]:
+        """Delete those of the tasks that nobody has answered."""
+        place = self._project(project)
+        answered = {said.task_id for said in place.said.values() if not said.skipped}
+        gone = tuple(sorted(task_id for task_id in set(task_ids) if task_id in place.tasks and task_id not in answered))
+        for task_id in gone:
+            del place.tasks[task_id], place.touched[task_id]
+        place.said = {i: said for i, said in place.said.items() if said.task_id not in gone}
+        return gone
+
+    def tasks(self, project: int) -> dict[int, Mapping[str, object]]:
+        """Return a copy of the project's tasks by id, as a labeler would see them."""
+        return deepcopy(self._project(project).tasks)
+
+    def annotate(self, task_id: int, result: list[dict[str, object]], *, user: int = 1, skipped: bool = False) -> int:
+        """Let a user answer or skip a task; return the annotation's id."""
+        place = self._holder(task_id)
+        said = Said(next(self._ids), task_id, user, result, skipped, self._now())
+        place.said[said.annotation_id] = said
+        place.touched[task_id] = said.updated_at
+        return said.annotation_id
+
+    def edit(self, annotation_id: int, result: list[dict[str, object]]) -> None:
+        """Let a user change an answer."""
+        place = next(place for place in self._projects.values() if annotation_id in place.said)
+        said = replace(place.said[annotation_id], result=result, updated_at=self._now())
+        place.said[annotation_id] = said
+        place.touched[said.task_id] = said.updated_at
+
+    def retract(self, annotation_id: int) -> None:
+        """Let a user delete an answer."""
+        place = next(place for place in self._projects.values() if annotation_id in place.said)
+        place.touched[place.said.pop(annotation_id).task_id] = self._now()
+
+    def delete_project(self, project: int) -> None:
+        """Let somebody delete a project by hand."""
+        del self._projects[project]
+
+    def _project(self, project: int) -> _Project:
+        self.check()
+        if project not in self._projects:
+            raise NotFound(
+                f"the in-memory studio has no project {project!r}: it was deleted; open it again, which makes a new one"
+            )
+        return self._projects[project]
+
+    def _holder(self, task_id: int) -> _Project:
+        return next(place for place in self._projects.values() if task_id in place.tasks)
+
+    def _now(self) -> datetime:
+        """Return the present, never the same moment twice."""
+        self._clock = max(datetime.now(UTC), self._clock + datetime.resolution)
+        return self._clock

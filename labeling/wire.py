@@ -1,0 +1,168 @@
+"""The wire to a Label Studio server: the one module that knows its SDK, its requests and its errors.
+
+Nothing here decides. Each method is one request (or one per page); reading is retried, writing never, because the
+server may finish a request whose answer got lost, and has no unique key to notice a repetition.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Any
+
+import httpx
+
+from records.errors import BadData, NotAllowed, NotFound, ServiceDown
+
+PAGE = 500
+"""Tasks per page, per import and per list of keys; twice as many keys of some length no longer fit an address."""
+
+Filter = dict[str, object]
+
+_ONCE = {"max_retries": 0}  # the SDK repeats POSTs on its own, which makes tasks twice
+_AGAIN = {"max_retries": 2}
+
+
+class MaybeDone(ServiceDown):
+    """A request was sent and its answer got lost: the server may or may not have done it."""
+
+
+class Wire:
+    """Requests to one server; `server_time` is its clock at the first answer since it was last set to None."""
+
+    def __init__(self, url: str, token: str, *, timeout_seconds: float, transport: httpx.BaseTransport | None) -> None:
+        self.url = url
+        self.server_time: datetime | None = None
+        self._token = token
+        self._timeout_seconds = timeout_seconds
+        self._transport = transport
+
+    def __repr__(self) -> str:
+        return f"Wire({self.url!r})"
+
+    def whoami(self) -> None:
+        """Ask who we are, which proves that the server is there and accepts the token."""
+        with self._translated("asking who we are"):
+            self._client.users.whoami(request_options=_ONCE)
+
+    def list_projects(self) -> list[tuple[int, str]]:
+        """Return the id and the description of every project."""
+        with self._translated("looking for the project"):
+            listed = self._client.projects.list(page_size=PAGE, include="id,description", request_options=_AGAIN)
+            return [(project.id, project.description or "") for project in listed]
+
+    def make_project(self, **fields: object) -> None:
+        """Make a project."""
+        with self._translated(f"making the project {fields['title']!r}"):
+            self._client.projects.create(**fields, request_options=_ONCE)
+
+    def list_tasks(self, project: int, filters: Sequence[Filter], *, include: str) -> Iterator[Any]:
+        """Yield tasks in the order of their ids; each page starts behind the last id seen.
+
+        Pages by number would lose tasks when others are deleted meanwhile, and an order by time when they change.
+        """
+        last = 0
+        while True:
+            items = [*filters, where("id", "greater", "Number", last)]
+            query = json.dumps({"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]})
+            with self._translated("reading tasks", project):
+                page = self._client.tasks.list(
+                    project=project, query=query, page_size=PAGE, include=include, request_options=_AGAIN
+                ).items
+            yield from page
+            if not page:
+                return
+            last = page[-1].id
+
+    def import_tasks(self, project: int, tasks: Sequence[Mapping[str, object]]) -> list[int]:
+        """Import tasks, all or none; return their ids in the same order."""
+        with self._translated(f"importing {len(tasks)} tasks", project):
+            answer = self._client.projects.import_tasks(
+                id=project, request=tasks, return_task_ids=True, request_options=_ONCE
+            )
+        return list(answer.task_ids or ())
+
+    def delete_tasks(self, project: int, task_ids: Collection[int]) -> None:
+        """Delete tasks with all that was said about them."""
+        self._act(project, "delete_tasks", {"all": False, "included": list(task_ids)})
+
+    def merge_copies(self, project: int) -> None:
+        """Make one task of those with exactly the same data, which keeps the annotations of all."""
+        self._act(project, "remove_duplicates", {"all": True, "excluded": []})
+
+    def _act(self, project: int, action: str, selected: dict[str, object]) -> None:
+        with self._translated(f"running the action {action!r}", project):
+            self._client.actions.create(project=project, id=action, selected_items=selected, request_options=_ONCE)
+
+    @cached_property
+    def _client(self) -> Any:
+        from label_studio_sdk import LabelStudio as Client  # takes seconds to import
+
+        if not self._token or not self._token.isascii() or not self._token.isprintable():
+            raise NotAllowed(
+                f"the token for Label Studio at {self.url!r} is empty or has characters no token has; "
+                "copy it again from Account & Settings > Access Token"
+            )
+        http = httpx.Client(
+            timeout=self._timeout_seconds,
+            follow_redirects=True,
+            transport=self._transport,
+            event_hooks={"response": [self._note_server_time]},
+        )
+        # A path in the address survives the SDK's token refresh only before a final slash.
+        base_url = self.url if self.url.endswith("/") else self.url + "/"
+        return Client(base_url=base_url, api_key=self._token, timeout=self._timeout_seconds, httpx_client=http)
+
+    def _note_server_time(self, response: httpx.Response) -> None:
+        if self.server_time is None and "date" in response.headers:
+            self.server_time = parsedate_to_datetime(response.headers["date"])
+
+    @contextmanager
+    def _translated(self, doing: str, project: int | None = None) -> Iterator[None]:
+        """Turn the errors of the SDK and of httpx into ours; none of the texts repeats the token."""
+        from label_studio_sdk.core.api_error import ApiError
+        from label_studio_sdk.core.parse_error import ParsingError
+
+        place = f"Label Studio at {self.url!r}"
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise ServiceDown(
+                f"{place} cannot be reached while {doing}; start it, or correct its address in the settings"
+            ) from error
+        except httpx.HTTPError as error:
+            raise MaybeDone(
+                f"{place} did not answer while {doing} ({type(error).__name__}); try again when it is up"
+            ) from error
+        except (ParsingError, json.JSONDecodeError) as error:
+            raise MaybeDone(f"{place} did not answer as Label Studio does while {doing}; check the address") from error
+        except ApiError as error:
+            status = error.status_code
+            if status in (401, 403):
+                raise NotAllowed(
+                    f"{place} refused our token while {doing} (status {status}); "
+                    "copy a valid one from Account & Settings > Access Token of a user who may see the project"
+                ) from error
+            if status == 404 and project is not None:
+                raise NotFound(
+                    f"{place} has no project {project!r}: it was deleted; open it again, which makes a new one"
+                ) from error
+            if status is not None and 400 <= status < 500 and status not in (408, 409, 425, 429):
+                raise BadData(f"{place} refused {doing} (status {status}): {_why(error.body)}") from error
+            raise MaybeDone(f"{place} failed while {doing} (status {status}); look at its log and try again") from error
+
+
+def where(column: str, operator: str, kind: str, value: object) -> Filter:
+    """Return one condition on tasks in the one form that does not make the server fail.
+
+    >>> where("id", "greater", "Number", 7)
+    {'filter': 'filter:tasks:id', 'operator': 'greater', 'type': 'Number', 'value': 7}
+    """
+    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
+
+
+def _why(body: object) -> str:
+    reasons = body.get("validation_errors") or body.get("detail") if isinstance(body, Mapping) else body
+    return str(reasons)[:300]
