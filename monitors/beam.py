@@ -6,20 +6,15 @@ others, the best grow by a column, and the winner is refined by dropping and rep
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
+from monitors.pairs import Codes, Tables, count_pairs, telling_pairs
 from monitors.scan import Choice, Counts, Totals, best_interval, best_set
 
 DEPTH = 3
 WIDTH = 12
-SCREENED_PAIRS = 60
-
-Codes = NDArray[np.intp]
-Tables = dict[tuple[int, int], Counts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +89,6 @@ def climb(coded: Coded, region: Region) -> Region:
     return best
 
 
-def count_pairs(codes: Codes, n_codes: tuple[int, ...], weights: NDArray[np.float64] | None = None) -> Tables:
-    """Count (or weigh) the rows in each cell of each pair of columns.
-
-    >>> count_pairs(np.array([[0, 0, 1], [1, 1, 0]]), (2, 2))[0, 1].tolist()
-    [[0.0, 2.0], [1.0, 0.0]]
-    """
-    tables: Tables = {}
-    for a, b in combinations(range(len(n_codes)), 2):
-        cells = np.bincount(codes[a] * n_codes[b] + codes[b], weights=weights, minlength=n_codes[a] * n_codes[b])
-        tables[a, b] = cells.reshape(n_codes[a], n_codes[b]).astype(np.float64)
-    return tables
-
-
 def _choose(coded: Coded, column: int, others: Region) -> Choice:
     rows, rows_current = _inside(coded.reference, others), _inside(coded.current, others)
     return _choose_within(coded, column, rows, rows_current)
@@ -168,28 +150,9 @@ def _best(regions: Iterable[Region], most: int) -> list[Region]:
     return sorted(distinct.values(), key=lambda region: -region.gain)[:most]
 
 
-def _pair_seeds(coded: Coded, reference_pairs: Tables) -> list[Region]:
-    current_pairs = count_pairs(coded.current, coded.n_codes, coded.weights)
-    whole, excess = {}, {}
-    for pair, before in reference_pairs.items():
-        now = current_pairs[pair]
-        joint = _deviance(before, now)
-        whole[pair] = joint
-        excess[pair] = joint - _deviance(before.sum(1), now.sum(1)) - _deviance(before.sum(0), now.sum(0))
-    screened = [sorted(scores, key=lambda pair: -scores[pair])[: SCREENED_PAIRS // 2] for scores in (whole, excess)]
-    return [
-        _climb_table(coded, pair, reference_pairs[pair], current_pairs[pair]) for pair in {*screened[0], *screened[1]}
-    ]
-
-
-def _deviance(before: Counts, now: Counts) -> float:
-    """Return the G statistic of two samples, standardised by its degrees of freedom."""
-    rows = before + now
-    share = now.sum() / rows.sum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = xlogy(now, now / (rows * share)) + xlogy(before, before / (rows * (1 - share)))
-    freedom = max(np.count_nonzero(rows) - 1, 1)
-    return float((2 * np.nansum(terms) - freedom) / np.sqrt(2 * freedom))
+def _pair_seeds(coded: Coded, before: Tables) -> list[Region]:
+    now = count_pairs(coded.current, coded.n_codes, coded.weights)
+    return [_climb_table(coded, pair, before[pair], now[pair]) for pair in telling_pairs(before, now)]
 
 
 def _climb_table(coded: Coded, pair: tuple[int, int], before: Counts, now: Counts) -> Region:

@@ -1,0 +1,81 @@
+"""How sure one can be that a slice grew, from rows that were not used to find it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, hypergeom
+
+from records.drift import Estimate
+
+SMALLEST_P = 1e-15
+UNKNOWN = Estimate(np.nan, np.nan, np.nan)
+
+Rows = NDArray[np.bool_]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values for their number by Holm (1979), in the order given.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, k in enumerate(sorted(range(len(p_values)), key=lambda k: p_values[k])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[k]))
+        adjusted[k] = largest
+    return adjusted
+
+
+def share_ratio(before: Rows, now: Rows) -> Estimate:
+    """Return share of `now` / share of `before` with a 95 % interval, exact for rare rows and wide for common ones.
+
+    The interval is Clopper and Pearson's for the share of current rows among those inside. Without a reference row
+    inside, the ratio is infinite; without any row inside, `nan`.
+
+    >>> ratio = share_ratio(np.arange(1000) < 100, np.arange(1000) < 300)
+    >>> ratio.value, round(ratio.low, 2), round(ratio.high, 2)
+    (3.0, 2.38, 3.8)
+    """
+    inside_before, inside_now = int(before.sum()), int(now.sum())
+    if inside_before + inside_now == 0:
+        return UNKNOWN
+    scale = len(before) / len(now)
+    interval = binomtest(inside_now, inside_before + inside_now).proportion_ci(0.95)
+    low, high = (np.inf if share >= 1 else scale * share / (1 - share) for share in (interval.low, interval.high))
+    value = scale * inside_now / inside_before if inside_before else np.inf
+    return Estimate(float(value), float(low), float(high))
+
+
+def excess_p(before: Rows, now: Rows, before_given: Sequence[Rows] = (), now_given: Sequence[Rows] = ()) -> float:
+    """Return the exact one-sided p-value that `now` has too many rows inside, given slices already known.
+
+    Rows are compared within strata that the known slices treat alike, so what they explain is no evidence: the
+    number of current rows inside is, given all margins, a sum of hypergeometric counts (Fisher; Mantel and Haenszel).
+
+    >>> round(excess_p(np.arange(10) < 1, np.arange(10) < 5), 4)
+    0.0704
+    >>> excess_p(np.arange(10) < 1, np.arange(10) < 5, [np.arange(10) < 1], [np.arange(10) < 5])
+    1.0
+    """
+    strata, strata_now = _strata(before_given, len(before)), _strata(now_given, len(now))
+    pmf: NDArray[np.float64] = np.ones(1)
+    first, observed = 0, 0
+    for stratum in np.unique(strata_now):
+        here, here_now = strata == stratum, strata_now == stratum
+        n, n_now, q = int(here.sum() + here_now.sum()), int(here_now.sum()), int(now[here_now].sum())
+        n_inside = int(before[here].sum()) + q
+        mean = n_now * n_inside / n
+        reach = 10 * np.sqrt(mean * (n - n_inside) / n) + 30  # beyond it less than SMALLEST_P is left
+        low = max(0, n_now - (n - n_inside), int(mean - reach))
+        high = min(n_now, n_inside, int(mean + reach))
+        pmf = np.convolve(pmf, hypergeom(n, n_inside, n_now).pmf(np.arange(low, high + 1)))
+        first, observed = first + low, observed + q
+    return float(min(1.0, max(SMALLEST_P, pmf[max(observed - first, 0) :].sum())))
+
+
+def _strata(given: Sequence[Rows], n_rows: int) -> NDArray[np.int64]:
+    """Number the rows by which of the given slices hold them."""
+    return np.asarray(
+        sum((rows.astype(np.int64) << k for k, rows in enumerate(given)), np.zeros(n_rows, dtype=np.int64))
+    )

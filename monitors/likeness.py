@@ -1,0 +1,103 @@
+"""What a model of the holdout's losses and a classifier of the two domains say about each row, cross-fitted.
+
+Cross-fitted means that no row is described by a model it taught, which keeps the estimates built on them unbiased
+(Chernozhukov et al. 2018).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pandas import DataFrame
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
+
+from records.schema import Schema
+
+FOLDS = 5
+LARGEST_WEIGHT = 20.0
+UNSUPPORTED_ODDS = 19.0  # a domain probability of .95 when both domains count alike
+MOST_CATEGORIES = 200
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Per row of the holdout and the batch: the loss its features led to expect; and how alike the two are.
+
+    `weights` (one per holdout row, mean 1) make the holdout resemble the batch: clipped, normalised density ratios
+    batch / holdout. `odds` are the same ratios at the batch's own rows, not clipped.
+    """
+
+    expected_holdout: Numbers
+    expected_batch: Numbers
+    weights: Numbers
+    odds: Numbers
+
+    @property
+    def effective_share(self) -> float:
+        """Kish's effective sample size of the weights, as a share of the holdout, in `(0, 1]`."""
+        return float(self.weights.sum() ** 2 / (len(self.weights) * (self.weights**2).sum()))
+
+    @property
+    def unsupported_share(self) -> float:
+        """The share of the batch over 19 times as dense as the holdout is there (domain probability > .95)."""
+        return float((self.odds > UNSUPPORTED_ODDS).mean())
+
+
+def measure(holdout: DataFrame, losses: Numbers, batch: DataFrame, schema: Schema, *, seed: int) -> Likeness:
+    """Fit both models by 5-fold cross-fitting, on normalised frames with at least 5 rows each."""
+    X = np.concatenate([encode(holdout, holdout, schema), encode(holdout, batch, schema)])
+    n = len(holdout)
+    is_batch = np.arange(len(X)) >= n
+    categorical = [len(schema.numeric) + k for k in range(len(schema.categorical))]
+    expected_holdout, expected_batch, logits = np.zeros(n), np.zeros(len(X) - n), np.zeros(len(X))
+    folds = KFold(FOLDS, shuffle=True, random_state=seed)
+    for (teach, spare), (teach_batch, spare_batch) in zip(folds.split(X[:n]), folds.split(X[n:]), strict=True):
+        settings = {
+            "max_iter": 40,
+            "max_leaf_nodes": 8,
+            "min_samples_leaf": 20,
+            "early_stopping": False,
+            "categorical_features": categorical,
+            "random_state": seed,
+        }
+        regressor = HistGradientBoostingRegressor(learning_rate=0.1, l2_regularization=5.0, **settings)
+        regressor.fit(X[teach], losses[teach])
+        expected_holdout[spare] = regressor.predict(X[spare])
+        expected_batch += regressor.predict(X[n:]) / FOLDS
+        classifier = HistGradientBoostingClassifier(learning_rate=0.1, l2_regularization=5.0, **settings)
+        both, apart = np.concatenate([teach, n + teach_batch]), np.concatenate([spare, n + spare_batch])
+        classifier.fit(X[both], is_batch[both])
+        logits[apart] = classifier.decision_function(X[apart])
+    odds = _recalibrated_odds(logits, is_batch)
+    weights = np.minimum(odds[:n], LARGEST_WEIGHT)
+    return Likeness(expected_holdout, expected_batch, weights / weights.mean(), odds[n:])
+
+
+def encode(reference: DataFrame, frame: DataFrame, schema: Schema) -> Numbers:
+    """Return the features as numbers, shape `(n_rows, n_features)`: categories by their rank in `reference`.
+
+    Missing stays NaN; a category `reference` lacks, or has too many of, gets the code after the last.
+
+    >>> schema = Schema("id", "at", "y", "classification", ("hour",), ("sky",), ("no", "yes"))
+    >>> known = DataFrame({"hour": [1.0, 2.0], "sky": ["rain", "clear"]})
+    >>> encode(known, DataFrame({"hour": [3.0, 4.0, 5.0], "sky": ["clear", "ash", None]}), schema).tolist()
+    [[3.0, 0.0], [4.0, 2.0], [5.0, nan]]
+    """
+    columns: list[Numbers] = [frame[name].to_numpy(dtype=np.float64) for name in schema.numeric]
+    for name in schema.categorical:
+        common = reference[name].value_counts().head(MOST_CATEGORIES).index
+        ranks = {value: float(rank) for rank, value in enumerate(sorted(common))}
+        codes = frame[name].map(ranks).fillna(float(len(ranks))).to_numpy(dtype=np.float64)
+        columns.append(np.where(frame[name].isna(), np.nan, codes))
+    return np.column_stack(columns) if columns else np.zeros((len(frame), 0))
+
+
+def _recalibrated_odds(logits: Numbers, is_batch: NDArray[np.bool_]) -> Numbers:
+    """Return density ratios batch / holdout from out-of-fold logits, recalibrated by Platt (1999)."""
+    platt = LogisticRegression(C=1e6).fit(logits[:, None], is_batch)
+    prior = is_batch.mean() / (1 - is_batch.mean())
+    return np.asarray(np.exp(np.clip(platt.decision_function(logits[:, None]), -30, 30)) / prior, dtype=np.float64)
