@@ -68,3 +68,27 @@ class Label:
     n_annotators: int
     agreement: float
     annotators: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """A label request that is not closed yet, and how far it is.
+
+    `project` is the label project its tasks are in, None until the first task is known to be pushed; `task_ids` holds
+    `(row_key, task id)` of the pushed rows; `n_answered` counts rows with at least one answer that is not a skip.
+    """
+
+    request: LabelRequest
+    project: int | None
+    task_ids: tuple[tuple[str, int], ...]
+    n_answered: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLabel:
+    """A label with the ask that bought it; `trained` lists the generations that learned from it."""
+
+    label: Label
+    ask: Ask
+    window: Window
+    trained: tuple[int, ...] = ()

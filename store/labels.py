@@ -1,0 +1,113 @@
+"""Labels: the consensus answers, who learned from them, and how often they were used to decide."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, insert, select
+
+from records.comparison import Comparison
+from records.errors import BadData, NotFound
+from records.label import Label, Purpose, StoredLabel
+from records.window import Window
+from store.database import Database
+from store.requests import ask_of
+from store.tables import AskRow, LabelRow, RequestRow, StepRow, UseRow
+from store.wire import decode, encode, kind_name
+
+
+class Labels:
+    """The labels of every model, each tied to the ask that bought it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, model: str, window: Window, labels: Iterable[Label]) -> None:
+        """Make the labels of a window equal to `labels`: add new ones, update changed ones, remove missing ones.
+
+        Raises `NotFound` for a row that was not asked in that window, and `BadData` for a row labelled twice.
+        """
+        given = tuple(labels)
+        bodies = {label.row_key: (label.answer, encode(label)) for label in given}
+        if len(bodies) < len(given):
+            raise BadData(
+                f"the labels of window {window.name} of {model!r} name a row twice; agree on one answer first"
+            )
+        asked = (
+            select(AskRow.row_key, AskRow.id)
+            .join(RequestRow, AskRow.request_id == RequestRow.id)
+            .where(RequestRow.model == model, RequestRow.start == window.start, RequestRow.end == window.end)
+        )
+        now = datetime.now(UTC)
+        with self._database.writing() as session:
+            asks = session.execute(asked).tuples().all()
+            rows = session.scalars(select(LabelRow).where(LabelRow.ask_id.in_(asked.with_only_columns(AskRow.id))))
+            stored = {row.ask_id: row for row in rows}
+            for key, ask_id in asks:
+                present = stored.get(ask_id)
+                if key not in bodies:
+                    if present is not None:
+                        session.delete(present)
+                    continue
+                answer, body = bodies.pop(key)
+                if present is None:
+                    session.add(LabelRow(ask_id=ask_id, answer=answer, body=body, saved_at=now))
+                elif present.body != body:
+                    present.answer, present.body, present.saved_at = answer, body, now
+            if bodies:
+                raise NotFound(
+                    f"row {min(bodies)!r} was not asked in window {window.name} of {model!r}; label only asked rows"
+                )
+
+    def of(
+        self, model: str, *, window: Window | None = None, purpose: Purpose | None = None
+    ) -> tuple[StoredLabel, ...]:
+        """Return the labels of a model, of one window or one purpose if given, in the order they were asked."""
+        wanted = (
+            select(LabelRow, AskRow, RequestRow)
+            .join(AskRow, AskRow.id == LabelRow.ask_id)
+            .join(RequestRow, RequestRow.id == AskRow.request_id)
+            .where(RequestRow.model == model)
+            .order_by(RequestRow.start, AskRow.position)
+        )
+        if window is not None:
+            wanted = wanted.where(RequestRow.start == window.start, RequestRow.end == window.end)
+        if purpose is not None:
+            wanted = wanted.where(AskRow.purpose == purpose)
+        uses = select(UseRow.ask_id, UseRow.generation).join(AskRow, AskRow.id == UseRow.ask_id)
+        with self._database.reading() as session:
+            trained: dict[int, list[int]] = {}
+            for ask_id, generation in session.execute(uses.where(AskRow.model == model).order_by(UseRow.generation)):
+                trained.setdefault(ask_id, []).append(generation)
+            return tuple(
+                StoredLabel(decode(Label, label.body), ask_of(ask), request.window, tuple(trained.get(ask.id, ())))
+                for label, ask, request in session.execute(wanted).tuples()
+            )
+
+    def use(self, model: str, row_keys: Iterable[str], generation: int) -> None:
+        """Write a generation's training manifest: it learned from the labels of exactly these rows.
+
+        Saying it again is no change. Raises `NotFound` for a row that was never asked.
+        """
+        keys = set(row_keys)
+        with self._database.writing() as session:
+            asks = dict(session.execute(select(AskRow.row_key, AskRow.id).where(AskRow.model == model)).tuples())
+            strangers = sorted(keys - set(asks))
+            if strangers:
+                raise NotFound(f"row {strangers[0]!r} of {model!r} was never asked; only asked rows have labels")
+            of_model = select(AskRow.id).where(AskRow.model == model)
+            session.execute(delete(UseRow).where(UseRow.ask_id.in_(of_model), UseRow.generation == generation))
+            if keys:
+                session.execute(
+                    insert(UseRow), [{"ask_id": asks[key], "generation": generation} for key in sorted(keys)]
+                )
+
+    def looks(self, model: str, champion: int) -> int:
+        """Return how many finished comparisons have judged a challenger against `champion`.
+
+        Challengers of one champion share its holdout and its audit labels, so each look spends some of alpha. A
+        comparison that is being made is not counted.
+        """
+        finished = select(StepRow.body).where(StepRow.model == model, StepRow.kind == kind_name(Comparison))
+        with self._database.reading() as session:
+            bodies = session.scalars(finished).all()
+        return sum(decode(Comparison, body).champion == champion for body in bodies)

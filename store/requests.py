@@ -1,0 +1,163 @@
+"""Label requests: what people were asked, written down before a task is pushed."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from records.errors import BadData, Conflict, NotFound
+from records.label import Ask, LabelRequest, OpenRequest
+from records.window import Window
+from store.database import Database
+from store.tables import AnnotationRow, AskRow, RequestRow
+
+
+class Requests:
+    """The label requests of every model; at most one per window, and no row of a model is asked twice."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, request: LabelRequest) -> None:
+        """Keep a request; the same one again is no change.
+
+        Raises `Conflict` if the window has another request, or one of the rows was asked before, and `BadData` if it
+        names a row twice.
+        """
+        keys = [ask.row_key for ask in request.asks]
+        if len(set(keys)) < len(keys):
+            raise BadData(f"the request of window {request.window.name} names a row twice; ask about each row once")
+        with self._database.writing() as session:
+            present = _find(session, request.model, request.window)
+            if present is not None:
+                if _request(session, present) != request:
+                    raise Conflict(
+                        f"window {request.window.name} of {request.model!r} has another label request; use that one"
+                    )
+                return
+            again = sorted(_asked(session, request.model).intersection(keys))
+            if again:
+                raise Conflict(
+                    f"{len(again)} rows of {request.model!r} were asked before, such as {again[0]!r}; leave them out"
+                )
+            row = RequestRow(
+                model=request.model,
+                start=request.window.start,
+                end=request.window.end,
+                generation=request.generation,
+                budget=request.budget,
+                reason=request.reason,
+                saved_at=datetime.now(UTC),
+            )
+            session.add(row)
+            session.flush()
+            asks = [
+                {
+                    "request_id": row.id,
+                    "position": position,
+                    "model": request.model,
+                    "row_key": ask.row_key,
+                    "purpose": ask.purpose,
+                    "inclusion": float(ask.inclusion),
+                    "slice": ask.slice,
+                    "reason": ask.reason,
+                }
+                for position, ask in enumerate(request.asks)
+            ]
+            if asks:
+                session.execute(insert(AskRow), asks)
+
+    def pushed(self, model: str, window: Window, project: int, task_ids: Mapping[str, int]) -> None:
+        """Note the tasks of pushed rows (row key → task id), all at once or in parts; saying it again is no change.
+
+        Another project than before means the tasks were made anew: what was known of the old ones is forgotten.
+        Raises `NotFound` for a window without a request and for a row that was not asked.
+        """
+        with self._database.writing() as session:
+            row = _demand(session, model, window)
+            asks = dict(session.execute(select(AskRow.row_key, AskRow.id).where(AskRow.request_id == row.id)).tuples())
+            strangers = sorted(set(task_ids) - set(asks))
+            if strangers:
+                raise NotFound(
+                    f"row {strangers[0]!r} was not asked in window {window.name} of {model!r}; push only asked rows"
+                )
+            if row.project not in (None, project):
+                session.execute(update(AskRow).where(AskRow.request_id == row.id).values(task_id=None))
+            row.project = project
+            if task_ids:
+                session.execute(update(AskRow), [{"id": asks[key], "task_id": task_ids[key]} for key in task_ids])
+            missing = select(func.count()).where(AskRow.request_id == row.id, AskRow.task_id.is_(None))
+            if row.pushed_at is None and session.scalar(missing) == 0:
+                row.pushed_at = datetime.now(UTC)
+
+    def get(self, model: str, window: Window) -> LabelRequest | None:
+        """Return the request of a window, or None."""
+        with self._database.reading() as session:
+            row = _find(session, model, window)
+            return None if row is None else _request(session, row)
+
+    def open(self, model: str) -> tuple[OpenRequest, ...]:
+        """Return the requests that are not closed, earliest window first, pushed or not."""
+        unclosed = select(RequestRow).where(RequestRow.model == model, RequestRow.closed_at.is_(None))
+        with self._database.reading() as session:
+            return tuple(_open(session, row) for row in session.scalars(unclosed.order_by(RequestRow.start)).all())
+
+    def close(self, model: str, window: Window, why: str) -> None:
+        """Close the request of a window, if it has an open one; the first reason stays."""
+        with self._database.writing() as session:
+            row = _find(session, model, window)
+            if row is not None and row.closed_at is None:
+                row.closed_at, row.closed_why = datetime.now(UTC), why
+
+    def asked_keys(self, model: str) -> frozenset[str]:
+        """Return the keys of every row that was ever asked about."""
+        with self._database.reading() as session:
+            return frozenset(_asked(session, model))
+
+
+def _find(session: Session, model: str, window: Window) -> RequestRow | None:
+    return session.scalar(select(RequestRow).filter_by(model=model, start=window.start, end=window.end))
+
+
+def _demand(session: Session, model: str, window: Window) -> RequestRow:
+    row = _find(session, model, window)
+    if row is None:
+        raise NotFound(f"window {window.name} of {model!r} has no label request; save it before anything is pushed")
+    return row
+
+
+def _asked(session: Session, model: str) -> set[str]:
+    return set(session.scalars(select(AskRow.row_key).where(AskRow.model == model)))
+
+
+def _request(session: Session, row: RequestRow) -> LabelRequest:
+    asks = session.scalars(select(AskRow).where(AskRow.request_id == row.id).order_by(AskRow.position))
+    return LabelRequest(
+        row.model, row.window, row.generation, row.budget, tuple(ask_of(ask) for ask in asks), row.reason
+    )
+
+
+def _open(session: Session, row: RequestRow) -> OpenRequest:
+    tasks = (
+        select(AskRow.row_key, AskRow.task_id)
+        .where(AskRow.request_id == row.id, AskRow.task_id.is_not(None))
+        .order_by(AskRow.position)
+    )
+    answered = (
+        select(func.count(AskRow.id.distinct()))
+        .join(AnnotationRow, AnnotationRow.task_id == AskRow.task_id)
+        .where(
+            AskRow.request_id == row.id,
+            AnnotationRow.project == row.project,
+            AnnotationRow.deleted_at.is_(None),
+            AnnotationRow.answer.is_not(None),
+        )
+    )
+    pushed = tuple((key, task) for key, task in session.execute(tasks).tuples() if task is not None)
+    return OpenRequest(_request(session, row), row.project, pushed, session.scalar(answered) or 0)
+
+
+def ask_of(row: AskRow) -> Ask:
+    """Return the ask that a table row holds."""
+    return Ask(row.row_key, row.purpose, row.inclusion, row.slice, row.reason)

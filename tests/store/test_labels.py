@@ -1,0 +1,68 @@
+import pytest
+
+from records.errors import BadData, NotFound
+from records.label import StoredLabel
+from store.ledger import Ledger
+from tests.store.examples import MODEL, comparison, label, request, week
+
+
+@pytest.fixture
+def asked(ledger: Ledger) -> Ledger:
+    ledger.requests.save(request(week(0), "a", "b", "c"))
+    ledger.requests.save(request(week(1), "d"))
+    return ledger
+
+
+def test_labels_come_back_with_the_ask_that_bought_them(asked: Ledger) -> None:
+    for _ in range(2):
+        asked.labels.save(MODEL, week(0), (label("b"), label("a", "on time")))
+    asks = request(week(0), "a", "b", "c").asks
+    assert asked.labels.of(MODEL, window=week(0)) == (
+        StoredLabel(label("a", "on time"), asks[0], week(0)),
+        StoredLabel(label("b"), asks[1], week(0)),
+    )
+
+
+def test_labels_are_found_by_window_and_by_purpose(asked: Ledger) -> None:
+    asked.labels.save(MODEL, week(0), (label("a"), label("b"), label("c")))
+    asked.labels.save(MODEL, week(1), (label("d"),))
+    assert [item.label.row_key for item in asked.labels.of(MODEL)] == ["a", "b", "c", "d"]
+    assert [item.label.row_key for item in asked.labels.of(MODEL, purpose="audit")] == ["a", "c", "d"]
+    assert [item.label.row_key for item in asked.labels.of(MODEL, window=week(0), purpose="train")] == ["b"]
+    assert asked.labels.of("other") == ()
+
+
+def test_a_label_changes_with_its_answers_and_goes_when_they_are_gone(asked: Ledger) -> None:
+    asked.labels.save(MODEL, week(0), (label("a"), label("b")))
+    asked.labels.save(MODEL, week(1), (label("d"),))
+    asked.labels.save(MODEL, week(0), (label("b", "on time"),))
+    assert [item.label for item in asked.labels.of(MODEL)] == [label("b", "on time"), label("d")]
+
+
+def test_a_label_of_a_row_that_was_not_asked_in_the_window_is_refused(asked: Ledger) -> None:
+    with pytest.raises(NotFound, match="row 'd' was not asked in window 2013-03-04_2013-03-11"):
+        asked.labels.save(MODEL, week(0), (label("a"), label("d")))
+    with pytest.raises(BadData, match="name a row twice"):
+        asked.labels.save(MODEL, week(0), (label("a"), label("a", "on time")))
+    assert asked.labels.of(MODEL) == ()
+
+
+def test_the_training_manifest_says_who_learned_from_which_label(asked: Ledger) -> None:
+    asked.labels.save(MODEL, week(0), (label("a"), label("b")))
+    for generation, keys in ((2, ["a", "b"]), (3, ["b"]), (3, ["b"])):
+        asked.labels.use(MODEL, keys, generation)
+    assert [item.trained for item in asked.labels.of(MODEL)] == [(2,), (2, 3)]
+    asked.labels.use(MODEL, ["a"], 2)
+    assert [item.trained for item in asked.labels.of(MODEL)] == [(2,), (3,)]
+    with pytest.raises(NotFound, match="row 'z' of 'flights' was never asked"):
+        asked.labels.use(MODEL, ["a", "z"], 2)
+
+
+def test_looks_count_the_finished_comparisons_with_a_champion(ledger: Ledger) -> None:
+    assert ledger.labels.looks(MODEL, 1) == 0
+    for number, (champion, challenger) in enumerate([(1, 2), (1, 3), (3, 4)]):
+        with ledger.steps.claim(MODEL, week(number), "compare") as claim:
+            assert ledger.labels.looks(MODEL, champion) == (number if champion == 1 else 0)
+            claim.finish(comparison(champion, challenger))
+    assert [ledger.labels.looks(MODEL, champion) for champion in (1, 2, 3)] == [2, 0, 1]
+    assert ledger.labels.looks("other", 1) == 0

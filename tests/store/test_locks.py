@@ -1,0 +1,110 @@
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from records.drift import Alarm
+from records.errors import Conflict
+from store.ledger import Ledger, open_ledger
+from tests.store.examples import MODEL, alarm, week
+
+HOLD = """
+import sys
+from store.ledger import open_ledger
+from tests.store.examples import MODEL, alarm, week
+ledger = open_ledger(sys.argv[1])
+with ledger.steps.claim(MODEL, week(0), "alarm") as claim:
+    print("held", flush=True)
+    sys.stdin.readline()
+    claim.finish(alarm(week(0)))
+"""
+
+
+def holder(url: str) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_step_another_process_holds_is_a_conflict_until_it_ends(ledger: Ledger, ledger_url: str) -> None:
+    with holder(ledger_url) as process:
+        with pytest.raises(Conflict, match="another process still holds 'step alarm of flights"):
+            ledger.steps.claim(MODEL, week(0), "alarm").__enter__()
+        process.communicate("go on\n", timeout=60)
+    assert process.returncode == 0
+    with ledger.steps.claim(MODEL, week(0), "alarm") as claim:
+        assert claim.done(Alarm) == alarm(week(0))
+
+
+def test_who_waits_gets_the_step_when_the_other_process_ends(ledger: Ledger, ledger_url: str) -> None:
+    with holder(ledger_url) as process:
+        threading.Timer(0.5, lambda: process.communicate("go on\n")).start()
+        with ledger.steps.claim(MODEL, week(0), "alarm", wait_seconds=60) as claim:
+            assert claim.done(Alarm) == alarm(week(0))
+
+
+def test_a_process_that_is_killed_gives_its_claim_back_and_leaves_nothing_done(
+    ledger: Ledger, ledger_url: str
+) -> None:
+    with holder(ledger_url) as process:
+        process.kill()
+        process.wait(timeout=60)
+    with ledger.steps.claim(MODEL, week(0), "alarm", wait_seconds=10) as claim:
+        assert claim.done(Alarm) is None
+
+
+def test_a_lock_is_free_at_once_after_its_block_even_when_the_block_raised(ledger: Ledger) -> None:
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), ledger.lock("promotion:flights"):
+            raise ZeroDivisionError
+    with ledger.lock("promotion:flights"), ledger.lock("promotion:other"):
+        pass
+
+
+def test_threads_of_one_process_exclude_each_other(ledger: Ledger) -> None:
+    inside, most, guard = 0, 0, threading.Lock()
+
+    def work() -> None:
+        nonlocal inside, most
+        for _ in range(5):
+            with ledger.lock("one at a time", wait_seconds=60):
+                with guard:
+                    inside += 1
+                    most = max(most, inside)
+                time.sleep(0.005)
+                with guard:
+                    inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+
+
+def test_the_conflict_says_how_long_was_waited(ledger: Ledger) -> None:
+    with ledger.lock("x"), pytest.raises(Conflict, match=r"'x' after 0\.1 s; let it end"):
+        ledger.lock("x", wait_seconds=0.1).__enter__()
+
+
+def test_lock_files_do_not_pile_up(tmp_path: Path) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    for number in range(3):
+        with ledger.lock(f"step ../../{number}"):
+            assert len(list((tmp_path / "ledger.db.locks").iterdir())) == 1
+    assert list((tmp_path / "ledger.db.locks").iterdir()) == []
+
+
+@pytest.mark.services
+def test_two_databases_of_one_server_do_not_share_their_locks(postgres_url: Callable[[], str]) -> None:
+    one, other = open_ledger(postgres_url()), open_ledger(postgres_url())
+    with one.lock("x"), other.lock("x"), pytest.raises(Conflict):
+        one.lock("x").__enter__()

@@ -1,0 +1,102 @@
+from dataclasses import replace
+
+import pytest
+
+from records.errors import BadData, Conflict, NotFound
+from records.label import OpenRequest
+from store.ledger import Ledger
+from tests.store.examples import MODEL, annotation, request, week
+
+
+def test_a_request_comes_back_with_its_asks_in_order(ledger: Ledger) -> None:
+    asked = request(week(0), "c", "a", "b")
+    ledger.requests.save(asked)
+    assert ledger.requests.get(MODEL, week(0)) == asked
+    assert ledger.requests.get(MODEL, week(1)) is None
+    assert ledger.requests.asked_keys(MODEL) == {"a", "b", "c"}
+
+
+def test_saving_a_request_again_is_no_change_and_another_one_is_a_conflict(ledger: Ledger) -> None:
+    asked = request(week(0), "a", "b")
+    ledger.requests.save(asked)
+    ledger.requests.save(asked)
+    with pytest.raises(Conflict, match="has another label request"):
+        ledger.requests.save(replace(asked, budget=11))
+    assert ledger.requests.get(MODEL, week(0)) == asked
+
+
+def test_no_row_of_a_model_is_ever_asked_twice(ledger: Ledger) -> None:
+    ledger.requests.save(request(week(0), "a", "b"))
+    with pytest.raises(Conflict, match="1 rows of 'flights' were asked before, such as 'b'"):
+        ledger.requests.save(request(week(1), "b", "c"))
+    assert ledger.requests.get(MODEL, week(1)) is None
+    assert ledger.requests.asked_keys(MODEL) == {"a", "b"}
+    ledger.requests.save(request(week(0), "a", "b", model="other"))
+    assert ledger.requests.asked_keys("other") == {"a", "b"}
+
+
+def test_a_request_that_names_a_row_twice_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(BadData, match="names a row twice"):
+        ledger.requests.save(request(week(0), "a", "a"))
+
+
+def test_an_impossible_inclusion_probability_is_refused_and_leaves_nothing(ledger: Ledger) -> None:
+    asked = request(week(0), "a", "b")
+    wrong = replace(asked, asks=(asked.asks[0], replace(asked.asks[1], inclusion=0.0)))
+    with pytest.raises(Conflict, match="ck_asks_inclusion|inclusion"):
+        ledger.requests.save(wrong)
+    assert ledger.requests.asked_keys(MODEL) == frozenset()
+
+
+def test_tasks_can_be_noted_in_parts_and_again(ledger: Ledger) -> None:
+    asked = request(week(0), "a", "b", "c")
+    ledger.requests.save(asked)
+    assert ledger.requests.open(MODEL) == (OpenRequest(asked, None, (), 0),)
+    for tasks in ({"b": 12}, {"a": 11, "c": 13}, {"b": 12}):
+        ledger.requests.pushed(MODEL, week(0), 7, tasks)
+    assert ledger.requests.open(MODEL) == (OpenRequest(asked, 7, (("a", 11), ("b", 12), ("c", 13)), 0),)
+
+
+def test_tasks_made_anew_in_another_project_replace_the_old_ones(ledger: Ledger) -> None:
+    ledger.requests.save(request(week(0), "a", "b"))
+    ledger.requests.pushed(MODEL, week(0), 7, {"a": 11, "b": 12})
+    ledger.requests.pushed(MODEL, week(0), 8, {"a": 21})
+    (found,) = ledger.requests.open(MODEL)
+    assert (found.project, found.task_ids) == (8, (("a", 21),))
+
+
+def test_a_task_of_a_row_that_was_not_asked_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(NotFound, match="has no label request"):
+        ledger.requests.pushed(MODEL, week(0), 7, {"a": 11})
+    ledger.requests.save(request(week(0), "a"))
+    with pytest.raises(NotFound, match="row 'z' was not asked"):
+        ledger.requests.pushed(MODEL, week(0), 7, {"a": 11, "z": 12})
+    assert ledger.requests.open(MODEL)[0].task_ids == ()
+
+
+def test_answered_counts_rows_with_an_answer_not_skips_nor_deleted_ones(ledger: Ledger) -> None:
+    ledger.requests.save(request(week(0), "a", "b", "c"))
+    ledger.requests.pushed(MODEL, week(0), 7, {"a": 11, "b": 12, "c": 13})
+    tasks = {11: "a", 12: "b", 13: "c"}
+    two, skip = [annotation(1, 11, "a"), annotation(2, 11, "a", "on time")], annotation(3, 12, "b", None)
+    ledger.annotations.replace(7, tasks, [*two, skip, annotation(4, 13, "c")])
+    assert ledger.requests.open(MODEL)[0].n_answered == 2
+    ledger.annotations.replace(7, tasks, [*two, skip])
+    assert ledger.requests.open(MODEL)[0].n_answered == 1
+
+
+def test_a_closed_request_is_not_open_any_more_but_still_known(ledger: Ledger) -> None:
+    for number, key in enumerate("ab"):
+        ledger.requests.save(request(week(number), key))
+    ledger.requests.close(MODEL, week(0), "promoted")
+    ledger.requests.close(MODEL, week(0), "and again")
+    ledger.requests.close(MODEL, week(5), "never asked")
+    assert [found.request.window for found in ledger.requests.open(MODEL)] == [week(1)]
+    assert ledger.requests.get(MODEL, week(0)) == request(week(0), "a")
+    assert ledger.requests.asked_keys(MODEL) == {"a", "b"}
+
+
+def test_row_keys_are_data_whatever_they_hold(ledger: Ledger) -> None:
+    keys = ("'; DROP TABLE asks; --", "ключ", "{{x}}", "%s", "a\tb", " ")
+    ledger.requests.save(request(week(0), *keys))
+    assert ledger.requests.asked_keys(MODEL) == set(keys)
