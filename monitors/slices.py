@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from monitors.beam import Coded, Region, climb, count_pairs, search
+from monitors.beam import Coded, Region, climb, search
 from monitors.binning import Binning, Codes, bin_categories, bin_numbers
 from monitors.evidence import UNKNOWN, Rows, excess_p, holm, share_ratio
 from monitors.membership import inside
+from monitors.pairs import count_pairs
 from records.schema import Schema
 from records.slice import Slice
 
