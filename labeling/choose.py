@@ -57,23 +57,24 @@ def draw(
     {'rest': 0.0488, 'hour >= 18': 0.105}
     """
     _check(row_keys, strata, uncertainty)
-    hashes = {key: _uniform(key, seed) for key in row_keys if key not in taken}
-    eligible = (i for i, key in enumerate(row_keys) if key in hashes)
-    place = sorted(eligible, key=lambda i: (strata[i], hashes[row_keys[i]], row_keys[i]))
-    if not place or budget < 1:
+    # Probabilities are computed in the order of the keys, so that their last digit does not depend on the seed.
+    place = np.array(sorted((i for i, key in enumerate(row_keys) if key not in taken), key=lambda i: row_keys[i]), int)
+    if not len(place) or budget < 1:
         return ()
+    keys = [row_keys[i] for i in place]
     group, doubt = strata[place].astype(str), uncertainty[place]
     n_drawn = min(budget, len(place))
     n_audit = int(np.floor(audit_share * n_drawn + 0.5))
     audit = _audit_inclusion(group, doubt, n_audit)
     train = _train_inclusion(group, doubt, n_drawn - n_audit, room=1.0 - audit)
-    # Offsets depend on the rows too, so that two windows drawn with one seed are not drawn alike.
-    first, second = _uniform("first" + min(hashes), seed), _uniform("second" + min(hashes), seed)
     either = audit + train
-    drawn = np.flatnonzero(_systematic(either, first, total=n_drawn))
+    order = np.lexsort((np.array([_uniform(key, seed) for key in keys]), group))
+    # Offsets depend on the rows too, so that two windows drawn with one seed are not drawn alike.
+    first, second = _uniform("first" + keys[0], seed), _uniform("second" + keys[0], seed)
+    drawn = order[_systematic(either[order], first, total=n_drawn)]
     judges = _systematic(audit[drawn] / either[drawn], second)
     asks = [
-        _ask(row_keys[place[i]], "audit" if judge else "train", float((audit if judge else train)[i]), str(group[i]))
+        _ask(keys[i], "audit" if judge else "train", float((audit if judge else train)[i]), str(group[i]))
         for i, judge in zip(drawn, judges, strict=True)
     ]
     return tuple(sorted(asks, key=lambda ask: (_uniform("order" + ask.row_key, seed), ask.row_key)))

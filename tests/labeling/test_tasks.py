@@ -1,0 +1,147 @@
+import json
+from html.parser import HTMLParser
+from math import isnan
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labeling import page
+from labeling.tasks import to_row, to_task, usual_ranges
+from records.errors import BadData
+from tests.labeling.examples import CALM, NUMBER, TWO, USUAL, ask, task
+
+NUMBERS = st.none() | st.floats() | st.floats(width=32).map(np.float32) | st.integers(-(2**53), 2**53).map(np.int64)
+TEXTS = st.none() | st.text() | st.sampled_from(["<script>alert(1)</script>", '"', "'", "{{x}}", "$title", "&amp;"])
+
+
+@st.composite
+def rows(draw):
+    return {"distance": draw(NUMBERS), "temp": draw(NUMBERS), "carrier": draw(TEXTS), "time": pd.Timestamp(0, tz="UTC")}
+
+
+def made(row, **changes):
+    words = {"title": "Late?", "model": "m", "window": "w"} | changes
+    return to_task(row, ask("r1"), TWO, USUAL, ("temp",), "Probably late.", **words)
+
+
+@CALM
+@given(row=rows())
+def test_a_row_comes_back_from_its_task_through_json(row):
+    back = to_row(json.loads(json.dumps(made(row)["data"], allow_nan=False)), TWO)
+    assert list(back) == list(TWO.features)
+    for name in TWO.numeric:
+        missing = row[name] is None or isnan(row[name])
+        assert isnan(back[name]) if missing else back[name] == float(row[name])
+    assert back["carrier"] == row["carrier"]
+
+
+class Reader(HTMLParser):
+    """Collects the tags and the text of a page, as a browser would."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@CALM
+@given(value=TEXTS.filter(bool), key=TEXTS.filter(bool))
+def test_whatever_a_row_says_is_text_and_never_markup(value, key):
+    row = {"distance": 1.0, "temp": 2.0, "carrier": value, "key": key}
+    read = Reader(page.render(row, TWO, USUAL, ("carrier",)))
+    assert read.tags <= {"div", "table", "tr", "td", "span", "i"}
+    assert read.attributes <= {"style", "colspan"}
+    plain = value.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+    if plain == value and value.isprintable():
+        assert value in read.text
+
+
+def test_the_task_is_the_same_however_often_and_for_whatever_campaign_it_is_made():
+    """The server finds copies by comparing the whole `data`."""
+    row = {"distance": 1.0, "temp": float("nan"), "carrier": "EV"}
+    assert made(row, window="w1")["data"] == made(row, window="w2")["data"]
+    assert made(row, window="w1")["meta"] != made(row, window="w2")["meta"]
+
+
+def test_what_belongs_to_the_campaign_stays_where_the_labeler_does_not_see_it():
+    shown = json.dumps(task("r1")["data"])
+    assert task("r1")["meta"] == {
+        "window": "2013-06-01_2013-06-08",
+        "model": "flights generation 1",
+        "purpose": "audit",
+        "inclusion": 0.25,
+        "slice": "carrier = EV",
+        "reason": "audit: random row of carrier = EV",
+    }
+    assert "audit" not in shown
+    assert "carrier = EV" not in shown
+    assert "Probably late." not in str(task("r1")["data"]["row_html"])
+
+
+def test_the_prediction_is_stored_beside_the_task():
+    assert task("r1")["predictions"][0]["result"][0]["value"] == {"choices": ["late"]}
+    assert "predictions" not in task("r1", prediction=None)
+    assert task("r1", NUMBER, prediction="3.5")["predictions"][0]["result"][0]["value"] == {"text": ["3.5"]}
+    with pytest.raises(BadData, match="'never'"):
+        task("r1", prediction="never")
+
+
+def test_drifted_features_come_first_and_unusual_values_are_marked():
+    row = {"distance": 100.0, "temp": 68.5, "carrier": "XX", "key": "r1", "time": "2013-06-01"}
+    text = Reader(page.render(row, TWO, USUAL, ("temp",))).text
+    assert text == (
+        "r1 · 2013-06-01featurethis rowusual range (middle), or commonest"
+        "drifted since the model was trainedtemp68.5▲ above usual20 – 49 (36)"
+        "other featuresdistance100 miles▼ below usual187 – 2475 (872) miles"
+        "carrierXXnew valueUA 60%, B6 30% … of 3"
+    )
+
+
+def test_missing_values_and_unknown_ranges_are_shown_as_such():
+    text = Reader(page.render({"distance": None, "temp": 3.0, "carrier": None}, TWO, {}, ())).text
+    assert text == "featurethis rowusual range (middle), or commonestdistancemissingtemp3carriermissing"
+
+
+def test_long_text_gets_the_whole_width():
+    html = page.render({"distance": 1.0, "temp": 2.0, "carrier": "word " * 40}, TWO, USUAL, ())
+    assert html.count('colspan="4"') == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0.1 + 0.2, "0.3"),
+        (2013.0, "2013"),
+        (12345.678, "12,345.7"),
+        (1234567.0, "1,234,567"),
+        (1e-5, "1e-05"),
+        (-123456.7, "-123,457"),
+        (99999.96, "100,000"),
+        (float("inf"), "inf"),
+        (0.0, "0"),
+        (6.90468, "6.90468"),
+    ],
+)
+def test_numbers_are_written_as_people_write_them(number, text):
+    assert text in Reader(page.render({"distance": number}, NUMBER, {}, ())).text
+
+
+def test_a_column_without_any_value_has_no_usual_range():
+    frame = pd.DataFrame({"distance": [np.nan], "temp": [1.0], "carrier": pd.Series([None], dtype=object)})
+    usual = usual_ranges(frame, TWO)
+    assert isnan(usual["distance"].low)
+    assert usual["carrier"].commonest == ()
+    row = {"distance": 5.0, "temp": 1.0, "carrier": "EV"}
+    assert "new value" in Reader(page.render(row, TWO, usual, ())).text
