@@ -145,9 +145,9 @@ def scheduled_minutes(flights: pd.DataFrame, departure: pd.Series, zones: dict[s
     The schedule gives arrivals as local clock times without a date: it is the first such time after departure.
 
     >>> flight = pd.DataFrame({"sched_arr_time": [2359], "dest": ["LAX"]})
-    >>> scheduled_minutes(flight, pd.Series([pd.Timestamp("2013-03-09 21:00", tz="America/New_York")]),
-    ...                   {"LAX": "America/Los_Angeles"})[0]
-    359.0
+    >>> departure = pd.Series([pd.Timestamp("2013-03-09 21:00", tz="America/New_York")])
+    >>> scheduled_minutes(flight, departure, {"LAX": "America/Los_Angeles"}).tolist()
+    [359.0]
     """
     minutes = pd.Series(float("nan"), index=flights.index)
     clock = pd.to_timedelta(flights["sched_arr_time"] // 100 * 60 + flights["sched_arr_time"] % 100, unit="min")

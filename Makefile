@@ -1,0 +1,70 @@
+# The one door for people: `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help install demo up down status test test-pure lint bench clean
+
+UV := .tools/bin/uv
+PYTHON := .venv/bin/python
+ROOMS := records monitors labeling models store flows
+SYNCED := .venv/.synced
+STUDIO_SYNCED := deploy/label-studio/.venv/.synced
+TEMPLATE := .local/label-studio-template/label_studio.sqlite3
+ARGS ?=
+
+export PYTHONUNBUFFERED := 1
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(SYNCED) $(TEMPLATE) ## Install everything into this folder (once: about 3 minutes and 2 GB)
+
+demo: install ## Run the whole loop on real flights with the real services (ARGS="--help" for more)
+	$(PYTHON) -m deploy.demo $(ARGS)
+
+up: install ## Start Prefect, MLflow and Label Studio, on what the demo left if there is something
+	$(PYTHON) -m deploy.stack up $(ARGS)
+
+down: $(SYNCED) ## Stop what `make up` started
+	$(PYTHON) -m deploy.stack down $(ARGS)
+
+status: $(SYNCED) ## Show what `make up` started
+	$(PYTHON) -m deploy.stack status $(ARGS)
+
+test: install ## Run every test, with the real services
+	$(PYTHON) -m pytest $(ARGS)
+
+test-pure: $(SYNCED) ## Run the tests that need no service
+	$(PYTHON) -m pytest -m "not services" $(ARGS)
+
+lint: $(SYNCED) ## Check style, types and who may import whom
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy $(ROOMS) deploy benchmarks tests
+	.venv/bin/lint-imports
+
+bench: $(SYNCED) ## Run the side-by-side measurements
+	$(PYTHON) -m benchmarks $(ARGS)
+
+clean: ## Remove what was installed and what the demo left (not .local/stack)
+	if [ -x $(PYTHON) ]; then $(PYTHON) -m deploy.stack down; fi
+	rm -rf .venv deploy/label-studio/.venv .tools .local/demo .local/label-studio-template
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(UV):
+	deploy/bootstrap-uv
+
+$(SYNCED): pyproject.toml uv.lock | $(UV)
+	$(UV) sync --locked
+	@touch $@
+
+$(STUDIO_SYNCED): deploy/label-studio/pyproject.toml deploy/label-studio/uv.lock | $(UV)
+	$(UV) sync --locked --project deploy/label-studio
+	@touch $@
+
+$(TEMPLATE): $(STUDIO_SYNCED) | $(SYNCED)
+	@echo "Building Label Studio's empty database, once (about a minute) ..."
+	$(PYTHON) -m deploy.studio
+	@touch $@
