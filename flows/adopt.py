@@ -1,15 +1,107 @@
 """Take a model under watch: its training data becomes the first snapshot, its pipeline generation 1."""
 
 import hashlib
-from dataclasses import dataclass
+import time
 from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
 
+from flows.promote import make_champion, settle_promotions
+from flows.retrain import save_generation
 from flows.site import Site
-from records.generation import Generation
+from flows.watch import Run, by_hand
+from models.entry import Draft
+from models.loss import per_row
+from models.train import fit
+from monitors.schema import check_frame
+from records.comparison import Verdict
+from records.errors import BadData, EmptyWindow
+from records.generation import FitRecord, Generation, Snapshot
+from records.window import Window
+from store.snapshots import read, write
+from store.warehouse import open_table
+
+
+def adopt(
+    site: Site, data: str, *, table: str | None = None, pipeline_uri: str | None = None, run: Run = by_hand
+) -> Generation:
+    """Make generation 1 from training data, and put it in charge; a model that was adopted stays as it is.
+
+    `pipeline_uri` names a scikit-learn pipeline in MLflow to adopt; without it one is trained per configured
+    estimator and the one with the lower holdout loss is kept. Raises `BadData` when the data cannot teach.
+    """
+    run(settle_promotions, site)
+    with site.ledger.lock(f"adopt:{site.model}"):
+        present = site.ledger.generations.champion(site.model)
+        if present is not None:
+            return present
+        snapshot = run(take_snapshot, site, data, table)
+        generation = run(train_first, site, snapshot, pipeline_uri)
+        run(put_in_charge, site, generation)
+        return site.champion()
+
+
+def take_snapshot(site: Site, data: str, table: str | None) -> Snapshot:
+    """Read the training data and keep it, split in train and holdout by a hash of the row key."""
+    door = open_table(site.settings.located(data), site.schema, table=table)
+    door.check()
+    where = f"the training data {data.rpartition('@')[2]}"
+    extent = door.extent()
+    if extent is None:
+        raise EmptyWindow(f"{where} has no rows; give the rows the model was trained on")
+    everything = Window(extent[0], extent[1] + timedelta(microseconds=1))
+    n_rows = door.facts(everything).n_rows
+    frame = check_frame(door.sample(everything, n_rows), site.schema, where=where, need_target=True)
+    held = in_holdout(
+        frame[site.schema.row_key], site.settings.training.holdout_share, seed=site.settings.training.seed
+    )
+    if held.all() or not held.any():
+        raise BadData(f"{where} has {len(frame)} rows, too few to set a holdout aside; give more rows")
+    return write(frame[~held], frame[held], site.settings.folder / "snapshots")
+
+
+def train_first(site: Site, snapshot: Snapshot, pipeline_uri: str | None) -> Generation:
+    """Train or take the first pipeline and log it as generation 1."""
+    train, holdout = read(snapshot)
+    if pipeline_uri is not None:
+        pipeline, record, candidates = *_adopted(site, pipeline_uri, holdout), ()
+    else:
+        fitted = [
+            fit(
+                train,
+                holdout,
+                site.schema,
+                estimator=estimator,
+                loss=site.settings.loss,
+                seed=site.settings.training.seed,
+                serving=site.settings.training.serving,
+            )
+            for estimator in site.settings.training.estimators
+        ]
+        pipeline, record = min(fitted, key=lambda candidate: candidate[1].holdout_loss)
+        candidates = tuple(record for _, record in fitted)
+    draft = Draft(
+        model=site.model,
+        number=1,
+        schema=site.schema,
+        pipeline=pipeline,
+        fit=record,
+        snapshot=snapshot,
+        train=train,
+        holdout=holdout,
+        candidates=candidates,
+        description=f"Adopted with {snapshot.n_train:,} training and {snapshot.n_holdout:,} holdout rows.",
+    )
+    return save_generation(site, draft, parent=None, cause=None)
+
+
+def put_in_charge(site: Site, generation: Generation) -> None:
+    """Make the adopted generation champion."""
+    verdict = Verdict("promote", ("Adopted as the first generation.",))
+    make_champion(site, generation, verdict, why="adopted")
 
 
 def in_holdout(row_keys: pd.Series, share: float, *, seed: int) -> NDArray[np.bool_]:
@@ -20,4 +112,20 @@ def in_holdout(row_keys: pd.Series, share: float, *, seed: int) -> NDArray[np.bo
     """
     digests = [hashlib.sha256(f"{seed} {key}".encode()).digest()[:8] for key in row_keys]
     position = np.array([int.from_bytes(digest, "big") for digest in digests], dtype=np.uint64) / 2.0**64
-    return position < share
+    return np.asarray(position < share)
+
+
+def _adopted(site: Site, pipeline_uri: str, holdout: pd.DataFrame) -> tuple[Pipeline, FitRecord]:
+    begun = time.perf_counter()
+    pipeline = site.registry.load(pipeline_uri)
+    losses = per_row(pipeline, holdout, site.schema, site.settings.loss)
+    record = FitRecord(
+        estimator=type(pipeline[-1]).__name__,
+        recipe="adopted",
+        params=(("adopted from", pipeline_uri),),
+        engines=(),
+        fit_seconds=time.perf_counter() - begun,
+        loss=site.settings.loss,
+        holdout_loss=float(losses.mean()),
+    )
+    return pipeline, record

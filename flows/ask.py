@@ -6,6 +6,7 @@ from labeling.choose import draw
 from labeling.interface import config, instructions
 from labeling.tasks import to_task, usual_ranges
 from models.loss import opinion, uncertainty
+from models.predictions import named
 from monitors.membership import assign
 from records.batch import Batch
 from records.drift import Alarm, DriftReport
@@ -61,20 +62,31 @@ def _draw(site: Site, batch: Batch, found: SliceReport) -> tuple[Ask, ...]:
 
 def _push(site: Site, batch: Batch, report: DriftReport, request: LabelRequest) -> None:
     schema, labels = site.schema, site.settings.labels
-    frame = site.sample(batch.window).set_index(schema.row_key, drop=False)
-    rows = frame.loc[[ask.row_key for ask in request.asks]]
+    rows = site.sample(batch.window).set_index(schema.row_key, drop=False).loc[[ask.row_key for ask in request.asks]]
     generation = site.ledger.generations.get(site.model, request.generation)
-    reference, _ = reference_rows(site, generation)
-    usual = usual_ranges(reference, schema)
-    opinions = opinion(site.registry.load(generation.model_uri), rows, schema)
+    pipeline = site.registry.load(generation.model_uri)
+    usual = usual_ranges(reference_rows(site, generation)[0], schema)
     drifted = tuple(column.column for column in report.columns if column.drifted)
+    answers = zip(opinion(pipeline, rows, schema), named(pipeline, rows, schema), strict=True)
     tasks = [
         to_task(
-            row, ask, schema, usual, drifted, thought, title=labels.question, model=site.model, window=batch.window.name
+            row,
+            ask,
+            schema,
+            usual,
+            drifted,
+            thought,
+            title=labels.question,
+            model=f"{site.model} generation {generation.number}",
+            window=batch.window.name,
+            prediction=predicted,
         )
-        for row, ask, thought in zip(rows.to_dict("records"), request.asks, opinions, strict=True)
+        for row, ask, (thought, predicted) in zip(rows.to_dict("records"), request.asks, answers, strict=True)
     ]
     project = site.studio.open_project(
-        f"Driftloop {site.model}", config(schema, labels.question), instructions(schema, labels.question)
+        f"Driftloop {site.model}",
+        config(schema, labels.question),
+        instructions(schema, labels.question),
+        overlap=labels.overlap,
     )
     site.ledger.requests.pushed(site.model, batch.window, project, site.studio.push(project, tasks))

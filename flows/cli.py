@@ -96,8 +96,8 @@ def adopt(
     else:
         out.print(
             f"Generation {generation.number} of {site.model} is champion: {generation.fit.estimator},"
-            f" {generation.fit.loss} loss {generation.fit.holdout_loss:.4f} on {generation.snapshot.n_holdout:,} held-out"
-            f" rows. Next: [bold]driftloop watch[/].",
+            f" {generation.fit.loss} loss {generation.fit.holdout_loss:.4f} on {generation.snapshot.n_holdout:,}"
+            f" held-out rows. Next: [bold]driftloop watch[/].",
             highlight=False,
         )
 

@@ -55,7 +55,7 @@ def _deployments(settings: Settings, work_pool: str) -> tuple[RunnerDeployment, 
     return (
         watch.to_deployment(
             name=settings.model,
-            description=f"Compare each window of {settings.model} with what its champion knows; ask people on an alarm.",
+            description=f"Compare each window of {settings.model} with what its champion knows; ask people.",
             schedules=[Interval(grid.length, anchor_date=first_run)],
             parameters={"settings": str(settings.path)},
             concurrency_limit=_ONE_AT_A_TIME,
@@ -65,7 +65,7 @@ def _deployments(settings: Settings, work_pool: str) -> tuple[RunnerDeployment, 
         ),
         learn.to_deployment(
             name=settings.model,
-            description=f"Collect answers about {settings.model}; judge, retrain, compare and promote when there are enough.",
+            description=f"Collect answers about {settings.model}; judge, retrain, compare, promote.",
             schedules=[Interval(timedelta(minutes=settings.labels.poll_minutes))],
             parameters={"settings": str(settings.path)},
             concurrency_limit=_ONE_AT_A_TIME,

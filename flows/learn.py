@@ -59,7 +59,7 @@ def collect(site: Site, request: LabelRequest) -> Progress:
     """Bring new answers home and say whether there are enough of them; safe to repeat at any time."""
     settings, ledger = site.settings.labels, site.ledger
     (item,) = [item for item in ledger.requests.open(site.model) if item.request.window == request.window]
-    pull = site.studio.pull(item.project, ledger.annotations.watermark(item.project))
+    pull = site.studio.pull(item.project, site.schema, ledger.annotations.watermark(item.project))
     ledger.annotations.replace(item.project, dict(pull.tasks), pull.annotations)
     ledger.annotations.advance(item.project, pull.seen_until)
     annotations = ledger.annotations.of(site.model, request.window)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from flows.ask import ask
 from flows.reference import reference_rows
 from flows.site import Site
-from models.registry import Note
+from models.entry import Note
 from monitors import alarm as alarms
 from monitors import drift, slices
 from monitors.evidently_report import write_report
