@@ -67,7 +67,7 @@ def train_first(site: Site, snapshot: Snapshot, pipeline_uri: str | None) -> Gen
     """Train or take the first pipeline and log it as generation 1."""
     train, holdout = read(snapshot)
     if pipeline_uri is not None:
-        pipeline, record, candidates = *_adopted(site, pipeline_uri, holdout), ()
+        fitted = [_adopted(site, pipeline_uri, holdout)]
     else:
         fitted = [
             fit(
@@ -81,8 +81,7 @@ def train_first(site: Site, snapshot: Snapshot, pipeline_uri: str | None) -> Gen
             )
             for estimator in site.settings.training.estimators
         ]
-        pipeline, record = min(fitted, key=lambda candidate: candidate[1].holdout_loss)
-        candidates = tuple(record for _, record in fitted)
+    pipeline, record = min(fitted, key=lambda candidate: candidate[1].holdout_loss)
     draft = Draft(
         model=site.model,
         number=1,
@@ -92,7 +91,7 @@ def train_first(site: Site, snapshot: Snapshot, pipeline_uri: str | None) -> Gen
         snapshot=snapshot,
         train=train,
         holdout=holdout,
-        candidates=candidates,
+        candidates=tuple(candidate for _, candidate in fitted),
         description=f"Adopted with {snapshot.n_train:,} training and {snapshot.n_holdout:,} holdout rows.",
     )
     return save_generation(site, draft, parent=None, cause=None)

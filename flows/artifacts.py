@@ -7,7 +7,7 @@ from flows.markdown import bar, table, text
 from flows.site import Site
 from flows.tables import estimate_text
 from flows.watch import Watched
-from records.drift import ColumnDrift
+from records.drift import ColumnDrift, Estimate
 
 
 def watched_page(watched: Watched) -> str:
@@ -63,7 +63,7 @@ def publish_watched(site: Site, watched: Watched) -> None:
     key = f"{site.model}-watch".lower().replace("_", "-")
     page = watched_page(watched)
     if watched.alarm.raised:
-        page += f"\n\n[Open Evidently's report in MLflow]({site.links.run(site.champion().mlflow_run_id)})"
+        page += f"\n\n{_links(site)}"
     create_markdown_artifact(page, key=key, description=f"{site.model} {watched.batch.window.name}")
 
 
@@ -73,11 +73,22 @@ def publish_learned(site: Site, learned: Learned) -> None:
     create_markdown_artifact(learned_page(site.model, learned), key=key, description=learned.progress.window.name)
 
 
+def _links(site: Site) -> str:
+    """Where to go on: the drift report is an artifact of the champion's run, the tasks are in Label Studio."""
+    services = site.settings.services
+    places = [f"[Label Studio]({services.label_studio}/projects)"]
+    if services.mlflow.startswith("http"):
+        places.append(f"[Generations in MLflow]({services.mlflow}/#/models/{site.model}?workflowType=machine_learning)")
+    return (
+        f"Go on: {', '.join(places)}. Evidently's report is an artifact of generation {site.champion().number}'s run."
+    )
+
+
 def _column_cells(column: ColumnDrift) -> tuple[object, ...]:
     drifted = "yes" if column.drifted else ""
     effect = column.effect.value
     return column.column, column.sentence, f"{effect:+.2f}", bar(abs(effect)), f"{column.adjusted_p:.3f}", drifted
 
 
-def _ratio(ratio: object) -> str:
-    return f"×{ratio.value:.1f} ({ratio.low:.1f} to {ratio.high:.1f})"  # type: ignore[attr-defined]
+def _ratio(ratio: Estimate) -> str:
+    return f"×{ratio.value:.1f} ({ratio.low:.1f} to {ratio.high:.1f})"

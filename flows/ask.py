@@ -10,6 +10,7 @@ from models.predictions import named
 from monitors.membership import assign
 from records.batch import Batch
 from records.drift import Alarm, DriftReport
+from records.errors import NotFound
 from records.label import Ask, LabelRequest
 from records.slice import SliceReport
 
@@ -60,7 +61,21 @@ def _draw(site: Site, batch: Batch, found: SliceReport) -> tuple[Ask, ...]:
     )
 
 
-def _push(site: Site, batch: Batch, report: DriftReport, request: LabelRequest) -> None:
+def push_rest(site: Site, request: LabelRequest) -> int:
+    """Return the project of an open request in Label Studio, after pushing the tasks that a crash left out."""
+    (known,) = [item for item in site.ledger.requests.open(site.model) if item.request.window == request.window]
+    if known.project is not None and len(known.task_ids) == len(request.asks):
+        return known.project
+    batch = site.ledger.steps.get(site.model, request.window, "ingest", Batch)
+    report = site.ledger.steps.get(site.model, request.window, "monitor", DriftReport)
+    if batch is None or report is None:
+        raise NotFound(
+            f"window {request.window.name} of {site.model!r} is not in the ledger; run `driftloop watch` for it"
+        )
+    return _push(site, batch, report, request)
+
+
+def _push(site: Site, batch: Batch, report: DriftReport, request: LabelRequest) -> int:
     schema, labels = site.schema, site.settings.labels
     rows = site.sample(batch.window).set_index(schema.row_key, drop=False).loc[[ask.row_key for ask in request.asks]]
     generation = site.ledger.generations.get(site.model, request.generation)
@@ -70,7 +85,7 @@ def _push(site: Site, batch: Batch, report: DriftReport, request: LabelRequest) 
     answers = zip(opinion(pipeline, rows, schema), named(pipeline, rows, schema), strict=True)
     tasks = [
         to_task(
-            row,
+            {str(name): value for name, value in row.items()},
             ask,
             schema,
             usual,
@@ -90,3 +105,4 @@ def _push(site: Site, batch: Batch, report: DriftReport, request: LabelRequest) 
         overlap=labels.overlap,
     )
     site.ledger.requests.pushed(site.model, batch.window, project, site.studio.push(project, tasks))
+    return project

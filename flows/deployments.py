@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.deployments.runner import RunnerDeployment
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists
-from prefect.flows import EntrypointType
 from prefect.schedules import Interval
 from prefect.settings import get_current_settings
+from prefect.types.entrypoint import EntrypointType
 
 from flows.deployed import learn, watch
 from flows.settings import Settings, load_settings
@@ -49,31 +50,31 @@ def require_server() -> str:
     return url
 
 
-def _deployments(settings: Settings, work_pool: str) -> tuple[RunnerDeployment, RunnerDeployment]:
+def _deployments(settings: Settings, work_pool: str) -> list[RunnerDeployment]:
     grid = settings.windows
     first_run = grid.anchor + grid.length + timedelta(hours=grid.delay_hours)
-    return (
-        watch.to_deployment(
-            name=settings.model,
-            description=f"Compare each window of {settings.model} with what its champion knows; ask people.",
-            schedules=[Interval(grid.length, anchor_date=first_run)],
-            parameters={"settings": str(settings.path)},
-            concurrency_limit=_ONE_AT_A_TIME,
-            tags=["driftloop", settings.model],
-            work_pool_name=work_pool,
-            entrypoint_type=EntrypointType.MODULE_PATH,
-        ),
-        learn.to_deployment(
-            name=settings.model,
-            description=f"Collect answers about {settings.model}; judge, retrain, compare, promote.",
-            schedules=[Interval(timedelta(minutes=settings.labels.poll_minutes))],
-            parameters={"settings": str(settings.path)},
-            concurrency_limit=_ONE_AT_A_TIME,
-            tags=["driftloop", settings.model],
-            work_pool_name=work_pool,
-            entrypoint_type=EntrypointType.MODULE_PATH,
-        ),
+    watching = f"Compare each window of {settings.model} with what its champion knows; ask people on an alarm."
+    learning = f"Collect answers about {settings.model}; judge, retrain, compare and promote."
+    wanted = (
+        (watch, watching, Interval(grid.length, anchor_date=first_run)),
+        (learn, learning, Interval(timedelta(minutes=settings.labels.poll_minutes))),
     )
+    return [
+        cast(
+            RunnerDeployment,  # outside a running event loop the call is not a coroutine
+            flow.to_deployment(
+                name=settings.model,
+                description=description,
+                schedules=[schedule],
+                parameters={"settings": str(settings.path)},
+                concurrency_limit=_ONE_AT_A_TIME,
+                tags=["driftloop", settings.model],
+                work_pool_name=work_pool,
+                entrypoint_type=EntrypointType.MODULE_PATH,
+            ),
+        )
+        for flow, description, schedule in wanted
+    ]
 
 
 def _make_pool(name: str) -> None:

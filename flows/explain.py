@@ -31,7 +31,7 @@ def explain(site: Site, number: int) -> RenderableType:
     for event in site.ledger.promotions.history(site.model):
         if number in (event.generation, event.previous):
             happened = "promoted" if event.generation == number else f"replaced by generation {event.generation}"
-            tree.add(Text(f"{happened} on {event.at:%Y-%m-%d %H:%M %Z}: {event.why}"))
+            tree.add(Text(f"{happened} on {event.intended_at:%Y-%m-%d %H:%M %Z}: {event.why}"))
     return Group(tree)
 
 

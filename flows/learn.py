@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from flows.ask import push_rest
 from flows.compare import compare
 from flows.evidence import audit_labels
 from flows.promote import promote, settle_promotions
@@ -58,10 +59,10 @@ def _learn_one(site: Site, request: LabelRequest, run: Run, impatient: bool) -> 
 def collect(site: Site, request: LabelRequest) -> Progress:
     """Bring new answers home and say whether there are enough of them; safe to repeat at any time."""
     settings, ledger = site.settings.labels, site.ledger
-    (item,) = [item for item in ledger.requests.open(site.model) if item.request.window == request.window]
-    pull = site.studio.pull(item.project, site.schema, ledger.annotations.watermark(item.project))
-    ledger.annotations.replace(item.project, dict(pull.tasks), pull.annotations)
-    ledger.annotations.advance(item.project, pull.seen_until)
+    project = push_rest(site, request)
+    pull = site.studio.pull(project, site.schema, ledger.annotations.watermark(project))
+    ledger.annotations.replace(project, dict(pull.tasks), pull.annotations)
+    ledger.annotations.advance(project, pull.seen_until)
     annotations = ledger.annotations.of(site.model, request.window)
     labels = agree(annotations, site.schema)
     ledger.labels.save(site.model, request.window, labels)
