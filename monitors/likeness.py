@@ -5,6 +5,7 @@ Cross-fitted means that no row is described by a model it taught, which keeps th
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,31 +51,41 @@ class Likeness:
 def measure(holdout: DataFrame, losses: Numbers, batch: DataFrame, schema: Schema, *, seed: int) -> Likeness:
     """Fit both models by 5-fold cross-fitting, on normalised frames with at least 5 rows each."""
     X = np.concatenate([encode(holdout, holdout, schema), encode(holdout, batch, schema)])
-    n = len(holdout)
-    is_batch = np.arange(len(X)) >= n
-    categorical = [len(schema.numeric) + k for k in range(len(schema.categorical))]
+    X = np.column_stack([X, np.zeros(len(X))])  # so that one column always has known values
+    n, is_batch = len(holdout), np.arange(len(X)) >= len(holdout)
+    categorical = np.arange(X.shape[1] - 1) >= len(schema.numeric)
+    categorical = np.append(categorical, False)
     expected_holdout, expected_batch, logits = np.zeros(n), np.zeros(len(X) - n), np.zeros(len(X))
     folds = KFold(FOLDS, shuffle=True, random_state=seed)
     for (teach, spare), (teach_batch, spare_batch) in zip(folds.split(X[:n]), folds.split(X[n:]), strict=True):
-        settings = {
-            "max_iter": 40,
-            "max_leaf_nodes": 8,
-            "min_samples_leaf": 20,
-            "early_stopping": False,
-            "categorical_features": categorical,
-            "random_state": seed,
-        }
-        regressor = HistGradientBoostingRegressor(learning_rate=0.1, l2_regularization=5.0, **settings)
-        regressor.fit(X[teach], losses[teach])
-        expected_holdout[spare] = regressor.predict(X[spare])
-        expected_batch += regressor.predict(X[n:]) / FOLDS
-        classifier = HistGradientBoostingClassifier(learning_rate=0.1, l2_regularization=5.0, **settings)
+        known = ~np.isnan(X[teach]).all(axis=0)
+        trees = HistGradientBoostingRegressor(**_settings(categorical[known], seed)).fit(
+            X[teach][:, known], losses[teach]
+        )
+        expected_holdout[spare] = trees.predict(X[spare][:, known])
+        expected_batch += trees.predict(X[n:][:, known]) / FOLDS
         both, apart = np.concatenate([teach, n + teach_batch]), np.concatenate([spare, n + spare_batch])
-        classifier.fit(X[both], is_batch[both])
-        logits[apart] = classifier.decision_function(X[apart])
+        known = ~np.isnan(X[both]).all(axis=0)
+        domain = HistGradientBoostingClassifier(**_settings(categorical[known], seed)).fit(
+            X[both][:, known], is_batch[both]
+        )
+        logits[apart] = domain.decision_function(X[apart][:, known])
     odds = _recalibrated_odds(logits, is_batch)
     weights = np.minimum(odds[:n], LARGEST_WEIGHT)
     return Likeness(expected_holdout, expected_batch, weights / weights.mean(), odds[n:])
+
+
+def _settings(categorical: NDArray[np.bool_], seed: int) -> dict[str, Any]:
+    """Return the settings of small, smooth trees, which suit both models: neither should follow single rows."""
+    return {
+        "learning_rate": 0.1,
+        "max_iter": 40,
+        "max_leaf_nodes": 8,
+        "l2_regularization": 5.0,
+        "early_stopping": False,
+        "categorical_features": categorical,
+        "random_state": seed,
+    }
 
 
 def encode(reference: DataFrame, frame: DataFrame, schema: Schema) -> Numbers:
