@@ -112,6 +112,14 @@ class InMemoryStudio:
         """Return a copy of the project's tasks by id, as a labeler would see them."""
         return deepcopy(self._project(project).tasks)
 
+    def projects(self) -> tuple[int, ...]:
+        """Return the ids of all projects, oldest first."""
+        return tuple(self._projects)
+
+    def said(self, project: int) -> tuple[Said, ...]:
+        """Return every annotation of a project, oldest first."""
+        return tuple(self._project(project).said.values())
+
     def annotate(self, task_id: int, result: list[dict[str, object]], *, user: int = 1, skipped: bool = False) -> int:
         """Let a user answer or skip a task; return the annotation's id."""
         place = self._holder(task_id)
