@@ -31,7 +31,7 @@ class Service:
     """What to start and how to know that it is up.
 
     `environment` is the whole environment of the process, not an addition to ours: it may hold secrets and never
-    appears in `repr`. `url` is where people and clients go; `health_url` answers 200 once it works. `stop_signal`
+    appears in `repr`. `url` is where people and clients go; all `health_urls` answer 200 once it works. `stop_signal`
     is what makes this program end by itself. `user` is another account to run as, which only root may ask for.
     """
 
@@ -41,7 +41,7 @@ class Service:
     folder: Path
     port: int
     url: str
-    health_url: str
+    health_urls: tuple[str, ...]
     log: Path
     stop_signal: int = signal.SIGTERM
     user: str | None = None
@@ -102,12 +102,12 @@ def launch(service: Service, *, tied: bool = True) -> Running:
 
 
 def await_health(service: Service, running: Running, *, timeout_seconds: float) -> None:
-    """Wait until the service answers 200 on its health URL and holds its port itself.
+    """Wait until the service holds its port itself and answers 200 on its health URLs.
 
     Raises `ServiceDown`, quoting the end of its log, when it dies or is not up in time; it is *not* stopped then.
     """
     deadline = time.monotonic() + timeout_seconds
-    while not (ports.answers(service.health_url) and proctable.listens(family(running), port=service.port)):
+    while not (proctable.listens(family(running), port=service.port) and all(map(ports.answers, service.health_urls))):
         if not alive(running):
             code = running.child.poll() if running.child else None
             raise ServiceDown(f"{service.name} ended with code {code} instead of starting; {log_end(service.log)}")

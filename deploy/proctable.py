@@ -38,12 +38,6 @@ def group(leader: int) -> frozenset[int]:
     )
 
 
-def children(parent: int) -> frozenset[int]:
-    """Return the ids of the living processes that `parent` started and has not lost."""
-    stats = ((pid, _stat(pid)) for pid in _ids())
-    return frozenset(pid for pid, fields in stats if fields and fields[0] != _ZOMBIE and int(fields[1]) == parent)
-
-
 def listens(pids: frozenset[int], *, port: int) -> bool:
     """Return whether one of the processes holds the listening TCP socket (IPv4) on `port`."""
     rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])

@@ -69,7 +69,7 @@ def label_studio(folder: Path, *, port: int) -> Service:
         folder=folder,
         port=port,
         url=url,
-        health_url=f"{url}/health",
+        health_urls=(f"{url}/health",),
         log=folder / "label-studio.log",
         stop_signal=signal.SIGINT,
     )
@@ -91,7 +91,7 @@ def prefect_server(folder: Path, *, port: int) -> Service:
         folder=folder,
         port=port,
         url=url,
-        health_url=f"{url}/api/health",
+        health_urls=(f"{url}/api/health",),
         log=folder / "prefect-server.log",
     )
 
@@ -101,8 +101,8 @@ def prefect_worker(
 ) -> Service:
     """Describe a worker that runs the flows of a process work pool, which it creates if it is missing.
 
-    `port` serves its health check only. The flows it runs inherit `environment` on top of ours, and the caller's
-    HOME: they are the caller's own code.
+    `port` serves its health check only, which is content before the pool exists, so the pool is asked for too. The
+    flows it runs inherit `environment` on top of ours, and the caller's HOME: they are the caller's own code.
     """
     folder = folder.resolve()
     url = f"http://{LOOPBACK}:{port}"
@@ -123,7 +123,7 @@ def prefect_worker(
         folder=folder,
         port=port,
         url=url,
-        health_url=f"{url}/health",
+        health_urls=(f"{url}/health", f"{server_url}/api/work_pools/{pool}"),
         log=folder / "prefect-worker.log",
     )
 
@@ -146,7 +146,7 @@ def mlflow_server(folder: Path, *, port: int, store: str | None = None) -> Servi
         folder=folder,
         port=port,
         url=url,
-        health_url=f"{url}/health",
+        health_urls=(f"{url}/health",),
         log=folder / "mlflow.log",
     )
 

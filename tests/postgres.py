@@ -89,7 +89,7 @@ def _service(binaries: Path, folder: Path, *, port: int, account: str | None) ->
         folder=folder,
         port=port,
         url=f"postgresql+psycopg://postgres@{LOOPBACK}:{port}",
-        health_url="",
+        health_urls=(),
         log=folder / "postgres.log",
         stop_signal=signal.SIGINT,  # its fast shutdown, which waits for no client
         user=account,

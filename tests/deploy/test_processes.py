@@ -32,7 +32,7 @@ def service(folder: Path, *command: str, port: int | None = None, stop_signal: i
         folder=folder,
         port=port,
         url=url,
-        health_url=url,
+        health_urls=(url,),
         log=folder / "example.log",
         stop_signal=stop_signal,
     )
@@ -93,12 +93,13 @@ def test_a_program_that_dies_is_reported_with_the_end_of_its_log(tmp_path: Path)
 
 
 def test_a_program_that_is_late_is_reported_and_stopped(tmp_path: Path) -> None:
-    slow = service(tmp_path, sys.executable, "-c", "print('thinking', flush=True); import time; time.sleep(600)")
+    program = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(600)"
+    slow = service(tmp_path, sys.executable, "-c", program)
 
     with pytest.raises(ServiceDown, match=r"did not answer within 2 s"):
         processes.start(slow, timeout_seconds=2)
 
-    assert not [pid for pid in proctable.children(os.getpid()) if proctable.start_ticks(pid)]
+    assert proctable.start_ticks(int((tmp_path / "pid").read_text())) is None
 
 
 def test_a_program_that_does_not_exist_is_reported(tmp_path: Path) -> None:
@@ -119,9 +120,11 @@ def test_a_taken_port_is_reported_before_anything_starts(tmp_path: Path) -> None
 def test_somebody_else_answering_on_the_port_is_not_taken_for_the_service(tmp_path: Path) -> None:
     stranger = processes.start(service(tmp_path), timeout_seconds=60)
     try:
-        idle = replace(service(tmp_path, sys.executable, "-c", "import time; time.sleep(600)"), health_url=stranger.url)
+        idle = replace(
+            service(tmp_path, sys.executable, "-c", "import time; time.sleep(600)"), health_urls=(stranger.url,)
+        )
         with pytest.raises(ServiceDown, match="did not answer"):
-            processes.start(idle, timeout_seconds=1)
+            processes.start(replace(idle, health_urls=(stranger.url,)), timeout_seconds=1)
     finally:
         processes.stop(stranger)
 

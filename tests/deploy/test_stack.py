@@ -1,0 +1,114 @@
+"""`make up` and `make down`, as commands."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from deploy import proctable, stack
+from deploy.ports import answers, taken
+from deploy.stack import Ports
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+pytestmark = pytest.mark.timeout(900)
+
+
+def command(verb: str, home: Path) -> list[str]:
+    return [sys.executable, "-m", "deploy.stack", verb, "--home", str(home)]
+
+
+def call(verb: str, home: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command(verb, home), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+
+
+def keep_ports(home: Path) -> Ports:
+    ports = Ports.free()
+    home.mkdir(exist_ok=True)
+    (home / "ports.json").write_text(json.dumps(asdict(ports)))
+    return ports
+
+
+def test_a_home_keeps_its_ports(tmp_path: Path) -> None:
+    assert stack.kept_ports(tmp_path) == Ports(prefect=4200, mlflow=5000, label_studio=8080, worker=4201)
+    assert stack.kept_ports(tmp_path) != keep_ports(tmp_path) == stack.kept_ports(tmp_path)
+
+
+def test_stopping_what_was_never_started_is_fine(tmp_path: Path) -> None:
+    done = call("down", tmp_path / "nothing")
+
+    assert (done.returncode, done.stdout) == (0, "Nothing was running.\n")
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_the_status_of_nothing_is_told_and_is_not_success(tmp_path: Path) -> None:
+    done = call("status", tmp_path)
+
+    assert done.returncode == 1
+    assert done.stdout.startswith("Nothing runs for")
+
+
+@pytest.mark.services
+def test_the_stack_outlives_its_command_starts_once_and_stops_completely(tmp_path: Path) -> None:
+    ports = keep_ports(tmp_path)
+    try:
+        first = call("up", tmp_path)
+        assert first.returncode == 0, first.stdout + first.stderr
+        found = stack.running(tmp_path)
+        again = call("up", tmp_path)
+
+        assert [one.name for one in found] == ["Prefect server", "MLflow", "Label Studio", "Prefect worker"]
+        assert again.returncode == 0, again.stderr
+        assert stack.running(tmp_path) == found
+        assert answers(f"http://127.0.0.1:{ports.label_studio}/health")
+        assert f"http://127.0.0.1:{ports.mlflow}" in first.stdout
+        assert (json.loads((tmp_path / "label-studio" / "access.json").read_text())["password"]) not in first.stdout
+        assert call("status", tmp_path).returncode == 0
+    finally:
+        last = call("down", tmp_path)
+
+    assert last.returncode == 0, last.stderr
+    assert [proctable.marked(one.mark) for one in found] == [frozenset()] * 4
+    assert not any(taken(port) for port in asdict(ports).values())
+    assert stack.running(tmp_path) == ()
+
+
+@pytest.mark.services
+def test_ctrl_c_while_starting_stops_what_was_started(tmp_path: Path) -> None:
+    ports = keep_ports(tmp_path)
+    child = subprocess.Popen(command("up", tmp_path), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 120
+    while len(stack.running(tmp_path)) < 3:
+        assert time.monotonic() < deadline
+        assert child.poll() is None
+        time.sleep(0.1)
+    started = stack.running(tmp_path)
+
+    os.kill(child.pid, signal.SIGINT)
+    output, _ = child.communicate(timeout=120)
+
+    assert child.returncode != 0, output
+    assert [proctable.marked(one.mark) for one in started] == [frozenset()] * 3
+    assert stack.running(tmp_path) == ()
+    assert not any(taken(port) for port in asdict(ports).values())
+
+
+@pytest.mark.services
+def test_a_taken_port_is_told_in_one_message_and_nothing_stays_started(tmp_path: Path) -> None:
+    import socket
+
+    ports = keep_ports(tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", ports.mlflow))
+        other.listen()
+        done = call("up", tmp_path)
+
+    assert done.returncode == 1
+    assert f"Port {ports.mlflow} on 127.0.0.1, meant for MLflow, is already in use" in done.stderr
+    assert stack.running(tmp_path) == ()
+    assert not taken(ports.prefect)
