@@ -60,7 +60,7 @@ def instructions(schema: Schema, question: str) -> str:
         "Skip a row if you cannot know its answer. A skipped row counts for nothing, which is better than a guess.",
     )
     # Label Studio strips styles and list markers here, so the bullets are characters.
-    return f"<p><b>{escape(question)}</b></p><br/>" + "".join(f"<p>• {line}</p>" for line in lines)
+    return f"<p><b>{escape(question)}</b></p><br>" + "".join(f"<p>• {line}</p>" for line in lines)
 
 
 def _control(schema: Schema) -> str:

@@ -22,7 +22,7 @@ PAGE = 500
 Filter = dict[str, object]
 
 _ONCE = {"max_retries": 0}  # the SDK repeats POSTs on its own, which makes tasks twice
-_AGAIN = {"max_retries": 2}
+_AGAIN = {"max_retries": 1}
 
 
 class MaybeDone(ServiceDown):

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ CLASS_NAMES = st.lists(st.text(min_size=1, max_size=12), min_size=2, max_size=14
 
 @CALM
 @given(names=CLASS_NAMES, data=st.data())
-def test_what_is_written_is_read_again_for_any_class(names, data):
+def test_what_is_written_is_read_again_for_any_class(names: Any, data: Any) -> None:
     schema = replace(TWO, classes=tuple(names))
     answer = data.draw(st.sampled_from(names))
     assert read(json.loads(json.dumps(write(answer, schema))), schema) == answer
@@ -22,7 +23,7 @@ def test_what_is_written_is_read_again_for_any_class(names, data):
 
 @CALM
 @given(number=st.floats(allow_nan=False, allow_infinity=False))
-def test_what_is_written_is_read_again_for_any_number(number):
+def test_what_is_written_is_read_again_for_any_number(number: Any) -> None:
     answer = read(write(repr(number), NUMBER), NUMBER)
     assert answer is not None
     assert float(answer) == number
@@ -38,7 +39,7 @@ def test_what_is_written_is_read_again_for_any_number(number):
         ),
     )
 )
-def test_no_result_whatever_makes_reading_fail(result):
+def test_no_result_whatever_makes_reading_fail(result: Any) -> None:
     assert read(result, TWO) is None or read(result, TWO) in TWO.classes
     read([{"from_name": "label", "value": {"choices": result, "text": result, "number": result}}], NUMBER)
 
@@ -63,7 +64,7 @@ NOTE = {"from_name": "note", "to_name": "row", "type": "textarea", "value": {"te
         ([choices()], None),
     ],
 )
-def test_only_one_answer_of_a_known_class_counts(result, answer):
+def test_only_one_answer_of_a_known_class_counts(result: Any, answer: Any) -> None:
     assert read(result, TWO) == answer
 
 
@@ -81,16 +82,16 @@ def test_only_one_answer_of_a_known_class_counts(result, answer):
         ("", None),
     ],
 )
-def test_a_typed_number_is_finite_and_has_a_decimal_point(text, answer):
+def test_a_typed_number_is_finite_and_has_a_decimal_point(text: Any, answer: Any) -> None:
     assert read([{"from_name": "label", "type": "textarea", "value": {"text": [text]}}], NUMBER) == answer
 
 
-def test_many_classes_come_back_as_the_one_leaf_of_a_tree():
+def test_many_classes_come_back_as_the_one_leaf_of_a_tree() -> None:
     assert write("class 7", MANY)[0]["value"] == {"taxonomy": [["class 7"]]}
     assert read([{"from_name": "label", "value": {"taxonomy": [["group", "class 7"]]}}], MANY) is None
 
 
 @pytest.mark.parametrize(("answer", "schema"), [("never", TWO), ("soon", NUMBER), ("inf", NUMBER)])
-def test_an_answer_nobody_could_give_is_not_written(answer, schema):
+def test_an_answer_nobody_could_give_is_not_written(answer: Any, schema: Any) -> None:
     with pytest.raises(BadData, match=repr(answer)):
         write(answer, schema)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ N_REPEATS = 2000
 
 
 @st.composite
-def batches(draw_: st.DrawFn) -> tuple[list[str], np.ndarray, np.ndarray]:
+def batches(draw_: st.DrawFn) -> tuple[list[str], Any, Any]:
     n = draw_(st.integers(1, 60))
     strata = draw_(st.lists(st.sampled_from(["a", "b = 1", "rest"]), min_size=n, max_size=n))
     doubt = draw_(st.lists(st.floats(0, 5, allow_subnormal=False), min_size=n, max_size=n))
@@ -25,7 +26,7 @@ KNOBS = {"budget": st.integers(0, 80), "audit_share": st.floats(0, 1), "seed": s
 
 @CALM
 @given(batch=batches(), **KNOBS)
-def test_exactly_the_budget_is_drawn_and_no_row_twice(batch, budget, audit_share, seed):
+def test_exactly_the_budget_is_drawn_and_no_row_twice(batch: Any, budget: Any, audit_share: Any, seed: Any) -> None:
     asks = draw(*batch, budget=budget, audit_share=audit_share, seed=seed)
     assert len(asks) == min(budget, len(batch[0]))
     assert len({ask.row_key for ask in asks}) == len(asks)
@@ -36,7 +37,9 @@ def test_exactly_the_budget_is_drawn_and_no_row_twice(batch, budget, audit_share
 
 @CALM
 @given(batch=batches(), shuffle=st.randoms(use_true_random=False), **KNOBS)
-def test_a_rerun_draws_the_same_rows_in_whatever_order_they_come(batch, shuffle, budget, audit_share, seed):
+def test_a_rerun_draws_the_same_rows_in_whatever_order_they_come(
+    batch: Any, shuffle: Any, budget: Any, audit_share: Any, seed: Any
+) -> None:
     keys, strata, doubt = batch
     order = list(range(len(keys)))
     shuffle.shuffle(order)
@@ -47,7 +50,9 @@ def test_a_rerun_draws_the_same_rows_in_whatever_order_they_come(batch, shuffle,
 
 @CALM
 @given(batch=batches(), data=st.data(), **KNOBS)
-def test_rows_that_are_taken_are_never_drawn_and_change_nothing_else(batch, data, budget, audit_share, seed):
+def test_rows_that_are_taken_are_never_drawn_and_change_nothing_else(
+    batch: Any, data: Any, budget: Any, audit_share: Any, seed: Any
+) -> None:
     keys, strata, doubt = batch
     taken = data.draw(st.frozensets(st.sampled_from(keys)))
     left = np.array([key not in taken for key in keys])
@@ -58,14 +63,14 @@ def test_rows_that_are_taken_are_never_drawn_and_change_nothing_else(batch, data
 
 @CALM
 @given(batch=batches(), seed=st.integers(0, 9))
-def test_an_audit_of_everything_has_probability_one(batch, seed):
+def test_an_audit_of_everything_has_probability_one(batch: Any, seed: Any) -> None:
     asks = draw(*batch, budget=len(batch[0]), audit_share=1.0, seed=seed)
     assert {ask.purpose for ask in asks} == {"audit"}
     assert [ask.inclusion for ask in asks] == pytest.approx([1.0] * len(asks))
 
 
 @pytest.fixture(scope="module")
-def world():
+def world() -> Any:
     """300 rows in two slices and the rest, each with a loss that the uncertainty predicts badly."""
     rng = np.random.default_rng(5)
     strata = np.array(["carrier = EV"] * 30 + ["hour >= 18"] * 70 + ["rest"] * 200, dtype=object)
@@ -75,13 +80,13 @@ def world():
 
 
 @pytest.fixture(scope="module")
-def repeats(world):
+def repeats(world: Any) -> Any:
     keys, strata, doubt, _ = world
     return [draw(keys, strata, doubt, budget=40, audit_share=0.5, seed=seed) for seed in range(N_REPEATS)]
 
 
 @pytest.mark.parametrize("purpose", ["audit", "train"])
-def test_every_row_is_drawn_as_often_as_its_recorded_probability_says(world, repeats, purpose):
+def test_every_row_is_drawn_as_often_as_its_recorded_probability_says(world: Any, repeats: Any, purpose: Any) -> None:
     keys = world[0]
     said: dict[str, set[float]] = {key: set() for key in keys}
     times = dict.fromkeys(keys, 0)
@@ -100,7 +105,7 @@ def test_every_row_is_drawn_as_often_as_its_recorded_probability_says(world, rep
         assert inclusion[100:].max() == 0
 
 
-def test_the_mean_over_audit_rows_weighted_by_inclusion_is_unbiased(world, repeats):
+def test_the_mean_over_audit_rows_weighted_by_inclusion_is_unbiased(world: Any, repeats: Any) -> None:
     keys, _, _, loss = world
     by_key = dict(zip(keys, loss, strict=True))
     means = [sum(by_key[a.row_key] / a.inclusion for a in asks if a.purpose == "audit") / 300 for asks in repeats]
@@ -111,21 +116,21 @@ def test_the_mean_over_audit_rows_weighted_by_inclusion_is_unbiased(world, repea
     assert abs(np.mean(chosen) - loss.mean()) > 10 * standard_error, "without weights the mean should be wrong"
 
 
-def test_the_number_of_audit_rows_stays_near_its_expectation(repeats):
+def test_the_number_of_audit_rows_stays_near_its_expectation(repeats: Any) -> None:
     counts = [sum(ask.purpose == "audit" for ask in asks) for asks in repeats]
     assert np.mean(counts) == pytest.approx(20, abs=0.1)
     assert min(counts) >= 16
     assert max(counts) <= 24
 
 
-def test_every_stratum_gets_audit_rows_even_if_nothing_seems_unsure_there():
+def test_every_stratum_gets_audit_rows_even_if_nothing_seems_unsure_there() -> None:
     strata = np.array(["a"] * 50 + ["rest"] * 950, dtype=object)
     doubt = np.where(strata == "a", 0.0, 0.5)
     asks = draw([str(i) for i in range(1000)], strata, doubt, budget=40, audit_share=1.0, seed=3)
     assert sum(ask.slice == "a" for ask in asks) == 10  # a quarter: half of the half that is spread equally
 
 
-def test_train_rows_are_where_the_model_is_unsure():
+def test_train_rows_are_where_the_model_is_unsure() -> None:
     doubt = np.where(np.arange(200) < 20, 0.5, 0.01)
     asks = draw(
         [str(i) for i in range(200)], np.array(["rest"] * 200, dtype=object), doubt, budget=20, audit_share=0.0, seed=1
@@ -133,13 +138,13 @@ def test_train_rows_are_where_the_model_is_unsure():
     assert sum(int(ask.row_key) < 20 for ask in asks) >= 10
 
 
-def test_the_order_of_asks_tells_nothing_about_their_purpose(repeats):
+def test_the_order_of_asks_tells_nothing_about_their_purpose(repeats: Any) -> None:
     """So the first answers of an unfinished campaign are a random part of it."""
     first_halves = [sum(ask.purpose == "audit" for ask in asks[:20]) for asks in repeats[:1000]]
     assert np.mean(first_halves) == pytest.approx(10, abs=0.25)
 
 
-def test_a_slice_smaller_than_the_train_part_is_asked_whole_and_the_rest_fills_up():
+def test_a_slice_smaller_than_the_train_part_is_asked_whole_and_the_rest_fills_up() -> None:
     strata = np.array(["a"] * 5 + ["rest"] * 95, dtype=object)
     asks = draw([str(i) for i in range(100)], strata, np.ones(100), budget=20, audit_share=0.25, seed=0)
     assert sum(ask.slice == "a" for ask in asks) == 5
@@ -155,12 +160,12 @@ def test_a_slice_smaller_than_the_train_part_is_asked_whole_and_the_rest_fills_u
         (["a"], [0.1, 0.2], "got 1 keys, 2 strata"),
     ],
 )
-def test_bad_rows_are_refused_with_a_sentence(keys, doubt, sentence):
+def test_bad_rows_are_refused_with_a_sentence(keys: Any, doubt: Any, sentence: Any) -> None:
     with pytest.raises(BadData, match=sentence):
         draw(keys, np.array(["rest", "rest"], dtype=object), np.array(doubt), budget=1, audit_share=0.5, seed=0)
 
 
-def test_nothing_is_drawn_without_a_budget_or_without_rows():
+def test_nothing_is_drawn_without_a_budget_or_without_rows() -> None:
     none = np.array([], dtype=object)
     assert draw([], none, np.array([]), budget=5, audit_share=0.5, seed=0) == ()
     assert draw(["a"], np.array(["rest"], dtype=object), np.ones(1), budget=0, audit_share=0.5, seed=0) == ()
@@ -178,7 +183,7 @@ def test_nothing_is_drawn_without_a_budget_or_without_rows():
     )
 
 
-def test_the_reason_names_the_slice():
+def test_the_reason_names_the_slice() -> None:
     strata = np.array(["hour >= 18"] * 10, dtype=object)
     asks = draw([str(i) for i in range(10)], strata, np.ones(10), budget=10, audit_share=0.5, seed=0)
     assert {ask.reason for ask in asks} == {

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from math import nan
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,31 +16,31 @@ def said(number: int, row: str, who: str, answer: str | None, minute: int = 0) -
     return Annotation(number, 1, row, who, answer, NOON + timedelta(minutes=minute), nan)
 
 
-def test_the_majority_wins_and_its_share_is_the_agreement():
+def test_the_majority_wins_and_its_share_is_the_agreement() -> None:
     people = [said(1, "r", "user 1", "late"), said(2, "r", "user 2", "on time"), said(3, "r", "user 3", "late")]
     assert agree(people, TWO) == (Label("r", "late", 3, 2 / 3, ("user 1", "user 2", "user 3")),)
 
 
-def test_a_tie_gives_no_label():
+def test_a_tie_gives_no_label() -> None:
     assert agree([said(1, "r", "user 1", "late"), said(2, "r", "user 2", "on time")], TWO) == ()
 
 
-def test_a_skip_counts_for_nothing():
+def test_a_skip_counts_for_nothing() -> None:
     people = [said(1, "r", "user 1", "late"), said(2, "r", "user 2", None), said(3, "s", "user 2", None)]
     assert agree(people, TWO) == (Label("r", "late", 1, 1.0, ("user 1",)),)
 
 
-def test_a_persons_latest_word_counts_also_if_it_is_a_skip():
+def test_a_persons_latest_word_counts_also_if_it_is_a_skip() -> None:
     changed = [said(1, "r", "user 1", "late", 5), said(2, "r", "user 1", "on time", 3)]
     assert [label.answer for label in agree(changed, TWO)] == ["late"]
     assert agree([said(1, "r", "user 1", "late", 3), said(2, "r", "user 1", None, 5)], TWO) == ()
 
 
-def test_a_class_that_is_gone_has_no_say():
+def test_a_class_that_is_gone_has_no_say() -> None:
     assert agree([said(1, "r", "user 1", "cancelled")], TWO) == ()
 
 
-def test_numbers_meet_at_their_median():
+def test_numbers_meet_at_their_median() -> None:
     people = [said(i, "r", f"user {i}", answer) for i, answer in enumerate(["10.0", "12.0", "90.0"])]
     assert agree(people, NUMBER) == (Label("r", "12.0", 3, 1 / 3, ("user 0", "user 1", "user 2")),)
     assert agree(people[:2], NUMBER)[0].answer == "11.0"
@@ -60,7 +61,7 @@ def test_numbers_meet_at_their_median():
     ),
     shuffle=st.randoms(use_true_random=False),
 )
-def test_the_order_of_annotations_does_not_matter(people, shuffle):
+def test_the_order_of_annotations_does_not_matter(people: Any, shuffle: Any) -> None:
     shuffled = list(people)
     shuffle.shuffle(shuffled)
     labels = agree(people, TWO)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 from xml.etree import ElementTree
 
 from hypothesis import given
@@ -13,33 +14,33 @@ XML_TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"],
 
 @CALM
 @given(question=XML_TEXT, names=st.lists(XML_TEXT, min_size=2, max_size=12, unique=True))
-def test_any_question_and_any_classes_survive_the_xml(question, names):
+def test_any_question_and_any_classes_survive_the_xml(question: Any, names: Any) -> None:
     schema = replace(TWO, classes=tuple(names))
-    root = ElementTree.fromstring(config(schema, question))
+    root: Any = ElementTree.fromstring(config(schema, question))
     assert root.find("Header").attrib["value"] == shown(question)
     assert [choice.attrib["value"] for choice in root.iter("Choice")] == [shown(name) for name in names]
 
 
-def test_up_to_nine_classes_have_hotkeys():
-    root = ElementTree.fromstring(config(replace(TWO, classes=tuple("abcdefghi")), "Which?"))
+def test_up_to_nine_classes_have_hotkeys() -> None:
+    root: Any = ElementTree.fromstring(config(replace(TWO, classes=tuple("abcdefghi")), "Which?"))
     assert [choice.attrib["hotkey"] for choice in root.find("Choices")] == list("123456789")
 
 
-def test_more_classes_are_a_list_to_search_in():
-    root = ElementTree.fromstring(config(MANY, "Which?"))
+def test_more_classes_are_a_list_to_search_in() -> None:
+    root: Any = ElementTree.fromstring(config(MANY, "Which?"))
     assert root.find("Taxonomy").attrib["leafsOnly"] == "true"
     assert not any("hotkey" in choice.attrib for choice in root.iter("Choice"))
 
 
-def test_a_number_is_typed_as_text():
+def test_a_number_is_typed_as_text() -> None:
     """A cleared number field would be stored as 0."""
-    root = ElementTree.fromstring(config(NUMBER, "How late?"))
+    root: Any = ElementTree.fromstring(config(NUMBER, "How late?"))
     assert root.find("Number") is None
     assert root.find("TextArea[@name='label']").attrib["placeholder"] == "A number in minutes, such as 12.5"
 
 
-def test_the_answers_stand_above_the_row_and_the_opinion_is_folded_away():
-    root = ElementTree.fromstring(config(TWO, "Late?"))
+def test_the_answers_stand_above_the_row_and_the_opinion_is_folded_away() -> None:
+    root: Any = ElementTree.fromstring(config(TWO, "Late?"))
     order = [child.tag for child in root]
     assert order.index("Choices") < order.index("HyperText") < order.index("Collapse")
     assert root.find("Collapse/Panel/Text").attrib["value"] == "$opinion"
@@ -49,7 +50,7 @@ def test_the_answers_stand_above_the_row_and_the_opinion_is_folded_away():
     ]
 
 
-def test_the_instructions_say_what_a_skip_means_and_escape_the_question():
+def test_the_instructions_say_what_a_skip_means_and_escape_the_question() -> None:
     text = instructions(TWO, "Later than <15> minutes?")
     assert "A skipped row counts for nothing" in text
     assert "&lt;15&gt;" in text

@@ -1,6 +1,7 @@
 import json
 from html.parser import HTMLParser
 from math import isnan
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,19 +19,19 @@ TEXTS = st.none() | st.text() | st.sampled_from(["<script>alert(1)</script>", '"
 
 
 @st.composite
-def rows(draw):
+def rows(draw: Any) -> Any:
     return {"distance": draw(NUMBERS), "temp": draw(NUMBERS), "carrier": draw(TEXTS), "time": pd.Timestamp(0, tz="UTC")}
 
 
-def made(row, **changes):
+def made(row: Any, **changes: Any) -> Any:
     words = {"title": "Late?", "model": "m", "window": "w"} | changes
     return to_task(row, ask("r1"), TWO, USUAL, ("temp",), "Probably late.", **words)
 
 
 @CALM
 @given(row=rows())
-def test_a_row_comes_back_from_its_task_through_json(row):
-    back = to_row(json.loads(json.dumps(made(row)["data"], allow_nan=False)), TWO)
+def test_a_row_comes_back_from_its_task_through_json(row: Any) -> None:
+    back: Any = to_row(json.loads(json.dumps(made(row)["data"], allow_nan=False)), TWO)
     assert list(back) == list(TWO.features)
     for name in TWO.numeric:
         missing = row[name] is None or isnan(row[name])
@@ -48,17 +49,17 @@ class Reader(HTMLParser):
         self.text = ""
         self.feed(html)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: Any, attrs: Any) -> None:
         self.tags.add(tag)
         self.attributes |= {name for name, _ in attrs}
 
-    def handle_data(self, data):
+    def handle_data(self, data: Any) -> None:
         self.text += data
 
 
 @CALM
 @given(value=TEXTS.filter(bool), key=TEXTS.filter(bool))
-def test_whatever_a_row_says_is_text_and_never_markup(value, key):
+def test_whatever_a_row_says_is_text_and_never_markup(value: Any, key: Any) -> None:
     row = {"distance": 1.0, "temp": 2.0, "carrier": value, "key": key}
     read = Reader(page.render(row, TWO, USUAL, ("carrier",)))
     assert read.tags <= {"div", "table", "tr", "td", "span", "i"}
@@ -68,14 +69,14 @@ def test_whatever_a_row_says_is_text_and_never_markup(value, key):
         assert value in read.text
 
 
-def test_the_task_is_the_same_however_often_and_for_whatever_campaign_it_is_made():
+def test_the_task_is_the_same_however_often_and_for_whatever_campaign_it_is_made() -> None:
     """The server finds copies by comparing the whole `data`."""
     row = {"distance": 1.0, "temp": float("nan"), "carrier": "EV"}
     assert made(row, window="w1")["data"] == made(row, window="w2")["data"]
     assert made(row, window="w1")["meta"] != made(row, window="w2")["meta"]
 
 
-def test_what_belongs_to_the_campaign_stays_where_the_labeler_does_not_see_it():
+def test_what_belongs_to_the_campaign_stays_where_the_labeler_does_not_see_it() -> None:
     shown = json.dumps(task("r1")["data"])
     assert task("r1")["meta"] == {
         "window": "2013-06-01_2013-06-08",
@@ -90,7 +91,7 @@ def test_what_belongs_to_the_campaign_stays_where_the_labeler_does_not_see_it():
     assert "Probably late." not in str(task("r1")["data"]["row_html"])
 
 
-def test_the_prediction_is_stored_beside_the_task():
+def test_the_prediction_is_stored_beside_the_task() -> None:
     assert task("r1")["predictions"][0]["result"][0]["value"] == {"choices": ["late"]}
     assert "predictions" not in task("r1", prediction=None)
     assert task("r1", NUMBER, prediction="3.5")["predictions"][0]["result"][0]["value"] == {"text": ["3.5"]}
@@ -98,7 +99,7 @@ def test_the_prediction_is_stored_beside_the_task():
         task("r1", prediction="never")
 
 
-def test_drifted_features_come_first_and_unusual_values_are_marked():
+def test_drifted_features_come_first_and_unusual_values_are_marked() -> None:
     row = {"distance": 100.0, "temp": 68.5, "carrier": "XX", "key": "r1", "time": "2013-06-01"}
     text = Reader(page.render(row, TWO, USUAL, ("temp",))).text
     assert text == (
@@ -109,12 +110,12 @@ def test_drifted_features_come_first_and_unusual_values_are_marked():
     )
 
 
-def test_missing_values_and_unknown_ranges_are_shown_as_such():
+def test_missing_values_and_unknown_ranges_are_shown_as_such() -> None:
     text = Reader(page.render({"distance": None, "temp": 3.0, "carrier": None}, TWO, {}, ())).text
     assert text == "featurethis rowusual range (middle), or commonestdistancemissingtemp3carriermissing"
 
 
-def test_long_text_gets_the_whole_width():
+def test_long_text_gets_the_whole_width() -> None:
     html = page.render({"distance": 1.0, "temp": 2.0, "carrier": "word " * 40}, TWO, USUAL, ())
     assert html.count('colspan="4"') == 1
 
@@ -134,11 +135,11 @@ def test_long_text_gets_the_whole_width():
         (6.90468, "6.90468"),
     ],
 )
-def test_numbers_are_written_as_people_write_them(number, text):
+def test_numbers_are_written_as_people_write_them(number: Any, text: Any) -> None:
     assert text in Reader(page.render({"distance": number}, NUMBER, {}, ())).text
 
 
-def test_a_column_without_any_value_has_no_usual_range():
+def test_a_column_without_any_value_has_no_usual_range() -> None:
     frame = pd.DataFrame({"distance": [np.nan], "temp": [1.0], "carrier": pd.Series([None], dtype=object)})
     usual = usual_ranges(frame, TWO)
     assert isnan(usual["distance"].low)
