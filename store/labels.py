@@ -90,7 +90,7 @@ class Labels:
         """
         keys = set(row_keys)
         with self._database.writing() as session:
-            asks = dict(session.execute(select(AskRow.row_key, AskRow.id).where(AskRow.model == model)).tuples())
+            asks = dict(session.execute(select(AskRow.row_key, AskRow.id).where(AskRow.model == model)).tuples().all())
             strangers = sorted(keys - set(asks))
             if strangers:
                 raise NotFound(f"row {strangers[0]!r} of {model!r} was never asked; only asked rows have labels")

@@ -76,7 +76,9 @@ class Requests:
         """
         with self._database.writing() as session:
             row = _demand(session, model, window)
-            asks = dict(session.execute(select(AskRow.row_key, AskRow.id).where(AskRow.request_id == row.id)).tuples())
+            asks = dict(
+                session.execute(select(AskRow.row_key, AskRow.id).where(AskRow.request_id == row.id)).tuples().all()
+            )
             strangers = sorted(set(task_ids) - set(asks))
             if strangers:
                 raise NotFound(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
 from cattrs import Converter
+from cattrs.errors import CattrsError
 from cattrs.strategies import configure_tagged_union
 
 from records.errors import BadData
@@ -42,7 +43,7 @@ def decode(kind: type[T], text: str) -> T:
     """
     try:
         return _converter().structure(json.loads(text), kind)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (CattrsError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise BadData(
             f"the text {text[:80]!r} is not a {kind_name(kind)} ({error!r}); it was written by another version"
         ) from error

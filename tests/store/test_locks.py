@@ -45,14 +45,13 @@ def test_a_step_another_process_holds_is_a_conflict_until_it_ends(ledger: Ledger
 
 def test_who_waits_gets_the_step_when_the_other_process_ends(ledger: Ledger, ledger_url: str) -> None:
     with holder(ledger_url) as process:
-        threading.Timer(0.5, lambda: process.communicate("go on\n")).start()
+        assert process.stdin is not None
+        threading.Timer(0.5, process.stdin.close).start()
         with ledger.steps.claim(MODEL, week(0), "alarm", wait_seconds=60) as claim:
             assert claim.done(Alarm) == alarm(week(0))
 
 
-def test_a_process_that_is_killed_gives_its_claim_back_and_leaves_nothing_done(
-    ledger: Ledger, ledger_url: str
-) -> None:
+def test_a_process_that_is_killed_gives_its_claim_back_and_leaves_nothing_done(ledger: Ledger, ledger_url: str) -> None:
     with holder(ledger_url) as process:
         process.kill()
         process.wait(timeout=60)

@@ -43,7 +43,7 @@ def test_a_request_that_names_a_row_twice_is_refused(ledger: Ledger) -> None:
 def test_an_impossible_inclusion_probability_is_refused_and_leaves_nothing(ledger: Ledger) -> None:
     asked = request(week(0), "a", "b")
     wrong = replace(asked, asks=(asked.asks[0], replace(asked.asks[1], inclusion=0.0)))
-    with pytest.raises(Conflict, match="ck_asks_inclusion|inclusion"):
+    with pytest.raises(Conflict, match="inclusion"):
         ledger.requests.save(wrong)
     assert ledger.requests.asked_keys(MODEL) == frozenset()
 

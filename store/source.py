@@ -1,0 +1,68 @@
+"""Where a production table is, as its address says."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from records.errors import BadSettings, NotFound
+from store.address import without_password
+
+Kind = Literal["parquet", "csv", "duckdb", "sqlite", "postgres"]
+
+_SUFFIXES: tuple[tuple[tuple[str, ...], Kind], ...] = (
+    ((".parquet", ".pq"), "parquet"),
+    ((".csv", ".csv.gz"), "csv"),
+    ((".duckdb", ".ddb"), "duckdb"),
+    ((".sqlite", ".sqlite3", ".db"), "sqlite"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table's whereabouts: a path or a PostgreSQL URL, and the table's name where that holds several."""
+
+    kind: Kind
+    address: str
+    table: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Source({self.kind!r}, {self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """The source as it may be shown to people."""
+        return without_password(self.address) + (f" ({self.table})" if self.table else "")
+
+
+def source_of(url: str, table: str | None) -> Source:
+    """Understand an address: a path, or one of the schemes `duckdb://`, `sqlite:///` and `postgresql://`.
+
+    A folder, like a pattern with `*`, is taken for Parquet unless its name ends otherwise. Raises `BadSettings` for an
+    address of another kind, and for PostgreSQL without a table name. Whether the thing exists is not looked at.
+
+    >>> source_of("data/flights.parquet", None)
+    Source('parquet', 'data/flights.parquet')
+    >>> source_of("postgresql+psycopg://ada:s3cret@db/loop", "ops.flights")
+    Source('postgres', 'postgresql://ada@db/loop (ops.flights)')
+    """
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme.partition("+")[0] in ("postgresql", "postgres"):
+        if not table:
+            raise BadSettings(f"the table in {without_password(url)!r} has no name; set table.name in driftloop.toml")
+        return Source("postgres", f"postgresql://{rest}", table)
+    if separator and scheme in ("duckdb", "sqlite"):
+        return Source("duckdb" if scheme == "duckdb" else "sqlite", rest.removeprefix("/"), table)
+    if separator and scheme != "file":
+        raise BadSettings(
+            f"a production table cannot be read from {without_password(url)!r}; give a path to Parquet, CSV, DuckDB or"
+            " SQLite, or a postgresql:// address"
+        )
+    path = rest if separator else url
+    kind = next((kind for suffixes, kind in _SUFFIXES if path.lower().endswith(suffixes)), None)
+    if kind is None and (Path(path).is_dir() or "*" in path):
+        kind = "parquet"
+    if kind is None and not Path(path).exists():
+        raise NotFound(f"the production table {path!r} does not exist; correct table.url in driftloop.toml")
+    if kind is None:
+        raise BadSettings(f"the file {path!r} has no known ending; name it .parquet, .csv, .duckdb or .sqlite")
+    return Source(kind, path, table)

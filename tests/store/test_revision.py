@@ -1,0 +1,83 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+
+import store.revision
+from records.errors import BadData, DriftloopError
+from store.ledger import Ledger, open_ledger
+from store.tables import REVISION, Base
+from tests.store.examples import MODEL, generation
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_code(ledger: Ledger, ledger_url: str) -> None:
+    engine = create_engine(ledger_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": store.revision.VERSION_TABLE, "compare_type": True}
+        )
+        assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()
+
+
+def test_the_code_knows_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(store.revision.__file__).parent / "migrations"))
+    assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
+
+
+def test_opening_again_changes_nothing(ledger: Ledger, ledger_url: str) -> None:
+    ledger.generations.save(generation(1))
+    again = open_ledger(ledger_url)
+    assert again.generations.all(MODEL) == (generation(1),)
+    again.close()
+
+
+def test_processes_that_start_at_once_on_an_empty_database_all_get_a_ledger(ledger_url: str) -> None:
+    script = "import sys; from store.ledger import open_ledger; print(open_ledger(sys.argv[1]).generations.all('x'))"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script, ledger_url], stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
+        for _ in range(3)
+    ]
+    assert [process.communicate(timeout=120)[0] for process in processes] == ["()\n"] * 3
+
+
+def test_a_ledger_of_a_newer_version_is_refused_and_left_alone(ledger: Ledger, ledger_url: str) -> None:
+    engine = create_engine(ledger_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE ledger_version SET version_num = '9999'"))
+    with pytest.raises(BadData, match="has version '9999' of its tables, this Driftloop knows up to '0001'"):
+        open_ledger(ledger_url)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT version_num FROM ledger_version")) == "9999"
+    engine.dispose()
+
+
+def test_a_migration_that_fails_half_way_leaves_no_trace(ledger_url: str) -> None:
+    """The last table is in the way, so everything made before it is taken back."""
+    engine = create_engine(ledger_url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE uses (x INTEGER)"))
+    with pytest.raises(DriftloopError, match="uses"):
+        open_ledger(ledger_url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE uses"))
+    opened = open_ledger(ledger_url)
+    assert opened.generations.all(MODEL) == ()
+    opened.close()
+    engine.dispose()
+
+
+def test_a_sqlite_ledger_lets_readers_work_beside_a_writer(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/deep/down/ledger.db"
+    open_ledger(url)
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+    engine.dispose()
