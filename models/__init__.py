@@ -1,4 +1,4 @@
 """Fits, compares, judges and registers generations.
 
-Imports records, numpy, pandas and scikit-learn; sklearnex in `accelerate` and MLflow in `registry` alone.
+Imports records, numpy, scipy, pandas and scikit-learn; sklearnex in `accelerate` and MLflow in `registry` alone.
 """

@@ -1,0 +1,119 @@
+"""The one door to sklearnex: its estimators, imported explicitly, and what it really accelerated.
+
+Accelerated forests are other forests than scikit-learn's (another random generator, binned splits), but statistically
+alike. They fall back on scikit-learn for `sample_weight`, missing values, sparse input and `criterion="entropy"`;
+logistic regression does so for class and sample weights. So weights become resampling (`models.recipe`), and the
+pipeline imputes and encodes densely (`models.pipeline`).
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+
+from records.errors import BadSettings
+from records.generation import StepEngine
+from records.schema import Task
+
+ESTIMATORS = ("random_forest", "extra_trees", "linear")
+_ONE_AT_A_TIME = threading.RLock()  # the level of sklearnex's logger is shared by every thread
+
+
+def estimator(
+    name: str, task: Task, *, seed: int, accelerated: bool = True, n_jobs: int | None = None
+) -> BaseEstimator:
+    """Return an unfitted estimator: sklearnex's class when `accelerated`, scikit-learn's own otherwise.
+
+    `linear` is logistic regression or its twin ridge regression; `logistic` and `ridge` are accepted for it. `n_jobs`
+    None uses every core. Raises `BadSettings` for an unknown name.
+
+    >>> estimator("linear", "regression", seed=0, accelerated=False)
+    Ridge(random_state=0)
+    """
+    if name not in (*ESTIMATORS, "logistic", "ridge"):
+        raise BadSettings(f"there is no estimator {name!r}; use one of {', '.join(ESTIMATORS)}")
+    if accelerated:
+        from sklearnex import ensemble, linear_model
+    else:
+        from sklearn import ensemble, linear_model
+    classification = task == "classification"
+    if name in ("linear", "logistic", "ridge"):
+        if classification:
+            return linear_model.LogisticRegression(max_iter=1000)  # lbfgs: nothing is drawn
+        return linear_model.Ridge(random_state=seed)
+    kind = ("RandomForest" if name == "random_forest" else "ExtraTrees") + (
+        "Classifier" if classification else "Regressor"
+    )
+    return getattr(ensemble, kind)(
+        n_estimators=100,
+        min_samples_leaf=10,
+        max_features="sqrt" if classification else 1 / 3,
+        bootstrap=True,
+        random_state=seed,
+        n_jobs=n_jobs if accelerated or n_jobs else -1,
+    )
+
+
+def is_accelerated(step: object) -> bool:
+    """Whether an object is of one of sklearnex's own classes, which need sklearnex to be loaded again.
+
+    >>> is_accelerated(Pipeline([]))
+    False
+    """
+    return type(step).__module__.partition(".")[0] in ("sklearnex", "daal4py", "onedal")
+
+
+@contextmanager
+def record_engines(pipeline: Pipeline) -> Iterator[Callable[[], tuple[StepEngine, ...]]]:
+    """Listen to sklearnex while `pipeline` is fitted; what is yielded tells afterwards who fitted each step.
+
+    sklearnex says per call whether it ran or fell back, and why, in its log. The last word on a `fit` counts: logistic
+    regression says "running accelerated" first and takes it back in a second line. A step sklearnex says nothing about
+    was not accelerated. Its log lines are kept from the handlers meanwhile; other threads wait for their turn.
+
+    >>> from sklearn.linear_model import Ridge
+    >>> pipeline = Pipeline([("model", Ridge())])
+    >>> with record_engines(pipeline) as engines:
+    ...     _ = pipeline.fit([[0.0], [1.0]], [0.0, 1.0])
+    >>> engines()
+    (StepEngine(step='model', estimator='Ridge', accelerated=False, reason="scikit-learn's own class"),)
+    """
+    lines: list[str] = []
+    here = threading.get_ident()
+
+    def listen(record: logging.LogRecord) -> bool:
+        if record.thread == here:
+            lines.append(record.getMessage())
+            return False
+        return record.levelno >= logging.WARNING
+
+    logger = logging.getLogger("sklearnex")
+    with _ONE_AT_A_TIME:
+        level = logger.level
+        logger.addFilter(listen)
+        logger.setLevel(logging.DEBUG)
+        try:
+            yield lambda: tuple(_engine(name, step, lines) for name, step in pipeline.steps)
+        finally:
+            logger.setLevel(level)
+            logger.removeFilter(listen)
+
+
+def _engine(name: str, step: object, lines: list[str]) -> StepEngine:
+    kind = type(step).__name__
+    if not is_accelerated(step):
+        return StepEngine(name, kind, False, "scikit-learn's own class")
+    said = [line.partition(": ")[2] for line in lines if line.partition(": ")[0].endswith(f".{kind}.fit")]
+    verdicts = [place for place, text in enumerate(said) if "accelerated version" in text or "fallback" in text]
+    if not verdicts:
+        return StepEngine(name, kind, False, "sklearnex reported no fit")
+    if said[verdicts[-1]].startswith("running accelerated"):
+        return StepEngine(name, kind, True, "")
+    since = verdicts[-2] + 1 if len(verdicts) > 1 else 0
+    causes = [
+        text.removeprefix("patching failed with cause - ") for text in said[since : verdicts[-1]] if "cause" in text
+    ]
+    return StepEngine(name, kind, False, " ".join(causes) or said[verdicts[-1]])

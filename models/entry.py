@@ -1,0 +1,98 @@
+"""What goes into the registry of generations and comes out of it, and what any registry must do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from records.generation import FitRecord, Snapshot
+from records.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A fitted generation on its way to the registry; it stays inside one step.
+
+    `train` and `holdout` are the rows it learned from and was scored on: their first rows give the signature and the
+    example, and the snapshot says where the whole is. `metrics` beside the holdout's loss, `tags` for lineage (values
+    are text), `artifacts` are files, `description` is Markdown.
+    """
+
+    model: str
+    number: int
+    schema: Schema
+    pipeline: Pipeline
+    fit: FitRecord
+    snapshot: Snapshot
+    train: pd.DataFrame
+    holdout: pd.DataFrame
+    candidates: tuple[FitRecord, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    artifacts: tuple[Path, ...] = ()
+    description: str = ""
+
+    @property
+    def key(self) -> str:
+        """What makes logging it twice the same as once."""
+        return f"{self.model}/{self.number}/{self.snapshot.digest}"
+
+    @property
+    def name(self) -> str:
+        """The generation's name in lists, such as `gen-003`."""
+        return f"gen-{self.number:03d}"
+
+
+class Entry(NamedTuple):
+    """Where a generation was put: its run, its version of the registered model, and the address to load it from."""
+
+    run_id: str
+    version: str
+    model_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is added to a generation's run later: a comparison, a drift report, a decision.
+
+    `texts` are files by name, such as `comparison.md`; `tables` are rows by file name, such as `comparison.json`.
+    Writing the same note again replaces the files, metrics and tags of the same name.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    artifacts: tuple[Path, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    description: str = ""
+
+
+class Registry(Protocol):
+    """Where generations are kept; `MlflowRegistry` and `InMemoryRegistry` pass the same contract tests.
+
+    Every method may raise `ServiceDown` and `NotAllowed`.
+    """
+
+    def log(self, draft: Draft) -> Entry:
+        """Write a generation down, give it a version and the alias `challenger`; a draft of the same key only once.
+
+        Raises `BadData` when the pipeline cannot be kept safely.
+        """
+
+    def load(self, model_uri: str) -> Pipeline:
+        """Return the fitted pipeline at an address; raises `NotFound`, or `BadData` when no pipeline is there."""
+
+    def champion(self, model: str) -> str | None:
+        """Return the version in charge of a model, None when there is none."""
+
+    def promote(self, model: str, version: str, *, expected: str | None) -> None:
+        """Put a version in charge in place of `expected`; nothing happens when it is in charge already.
+
+        Raises `Conflict` when another version is in charge than expected, `NotFound` when there is no such version.
+        """
+
+    def annotate(self, run_id: str, note: Note) -> None:
+        """Add a note to a generation's run; the same note again changes nothing. Raises `NotFound`."""

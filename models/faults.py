@@ -1,0 +1,53 @@
+"""What MLflow's many errors mean, told as Driftloop's few."""
+
+from urllib.parse import urlsplit
+
+from records.errors import BadData, DriftloopError, NotAllowed, NotFound, ServiceDown
+
+_UNREACHABLE = ("requests", "urllib3", "sqlalchemy", "sqlite3", "psycopg", "alembic")
+
+
+def translate(error: Exception, *, what: str, where: str) -> DriftloopError | None:
+    """Return the error of ours that fits, None for one that is no service's fault; `what` was asked of `where`.
+
+    MLflow is not imported: its errors are told by their HTTP status and their `error_code`.
+
+    >>> translate(KeyError("a"), what="run 'x'", where="http://localhost:5000") is None
+    True
+    """
+    library = type(error).__module__.partition(".")[0]
+    problem = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    if library in _UNREACHABLE:
+        return ServiceDown(
+            f"MLflow at {where!r} does not answer ({type(error).__name__}); start it or correct services.mlflow"
+        )
+    if library != "mlflow":
+        return None
+    if isinstance(error, OSError):
+        return ServiceDown(f"MLflow at {where!r} failed on {what}: {problem}; look at its log")
+    code = str(getattr(error, "error_code", ""))
+    status = error.get_http_status_code() if hasattr(error, "get_http_status_code") else 500
+    if (
+        code in ("UNAUTHENTICATED", "PERMISSION_DENIED")
+        or status in (401, 403)
+        or " 401" in problem
+        or " 403" in problem
+    ):
+        return NotAllowed(
+            f"MLflow at {where!r} refused {what}; check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    if code in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND") or status == 404:
+        return NotFound(f"MLflow at {where!r} does not have {what}; check its name with `driftloop status`")
+    if "API request to" in problem or status >= 500:
+        return ServiceDown(f"MLflow at {where!r} failed on {what}: {problem}; start it or look at its log")
+    return BadData(f"MLflow at {where!r} did not take {what}: {problem}; correct it and run again")
+
+
+def public(address: str) -> str:
+    """Return an address without the user and the password it may carry.
+
+    >>> public("https://ada:secret@mlflow.example:5000/x")
+    'https://mlflow.example:5000/x'
+    """
+    parts = urlsplit(address)
+    return address.replace(f"{parts.netloc.rpartition('@')[0]}@", "", 1) if "@" in parts.netloc else address

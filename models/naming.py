@@ -1,0 +1,74 @@
+"""Names and texts as MLflow accepts and shows them."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from records.generation import FitRecord
+
+_WORDS = ((">=", "from"), ("<=", "to"), ("<", "below"), (">", "above"), ("=", "is"))
+
+
+def metric_name(text: str) -> str:
+    """Return a metric's name with only the characters MLflow allows: letters, digits, `_ - . space : /`.
+
+    >>> metric_name("gain/hour >= 18 and carrier in {B6, EV}")
+    'gain/hour from 18 and carrier in B6 EV'
+    >>> metric_name("20.5 <= temp < 30")
+    '20.5 to temp below 30'
+    """
+    for sign, word in _WORDS:
+        text = text.replace(sign, f" {word} ")
+    allowed = re.sub(r"[^\w\-. :/]+", " ", text, flags=re.ASCII)
+    return re.sub(r" {2,}", " ", allowed).strip(" /.")[:200] or "unnamed"
+
+
+def defined(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics that are numbers, under names MLflow accepts; an undefined one (`nan`) is left out.
+
+    >>> defined({"auc": 0.5, "f1 [late]": float("nan")})
+    {'auc': 0.5}
+    """
+    return {metric_name(name): float(value) for name, value in metrics.items() if math.isfinite(value)}
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return a text cut to what a field holds, with a sign that something is missing.
+
+    >>> shortened("carrier in {B6, EV}", 10)
+    'carrier i…'
+    """
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def fit_params(fit: FitRecord) -> dict[str, str]:
+    """Return what is worth comparing between two fits, as MLflow params.
+
+    >>> fit_params(FitRecord("linear", "all data", (("rows", "9"),), (), 0.5, "brier", 0.2))
+    {'estimator': 'linear', 'recipe': 'all data', 'loss': 'brier', 'rows': '9'}
+    """
+    engines = {
+        f"engine.{engine.step}": f"{engine.estimator}, "
+        + ("accelerated" if engine.accelerated else f"not accelerated: {engine.reason}")
+        for engine in fit.engines
+    }
+    params = {"estimator": fit.estimator, "recipe": fit.recipe, "loss": fit.loss} | dict(fit.params) | engines
+    return {re.sub(r"[^\w\-. :/]+", " ", name, flags=re.ASCII): shortened(value, 500) for name, value in params.items()}
+
+
+def candidate_table(candidates: Iterable[FitRecord]) -> pd.DataFrame:
+    """Return one row per candidate: what it was, and how it did."""
+    rows = [
+        {
+            "estimator": one.estimator,
+            "recipe": one.recipe,
+            "cross-validated loss": dict(one.params).get("cross-validated loss", ""),
+            f"holdout {one.loss} loss": round(one.holdout_loss, 5),
+            "fit seconds": round(one.fit_seconds, 2),
+            "accelerated": any(engine.accelerated for engine in one.engines),
+        }
+        for one in candidates
+    ]
+    return pd.DataFrame(rows)
