@@ -16,6 +16,7 @@ from deploy.ports import LOOPBACK, free_ports
 from deploy.processes import Running, Service, alive, serving, start, stop
 
 __all__ = [
+    "MLFLOW",
     "Running",
     "Service",
     "alive",
@@ -30,6 +31,7 @@ __all__ = [
     "stop",
 ]
 
+MLFLOW = "MLflow"
 _HANDED_DOWN = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _QUIET = {
     "PYTHONUNBUFFERED": "1",
@@ -133,11 +135,11 @@ def mlflow_server(folder: Path, *, port: int, store: str | None = None) -> Servi
     folder = folder.resolve()
     url = f"http://{LOOPBACK}:{port}"
     return Service(
-        name="MLflow",
+        name=MLFLOW,
         command=(
             *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"),
             *("--backend-store-uri", store or mlflow_store(folder)),
-            *("--artifacts-destination", str(folder / "artifacts")),
+            *("--artifacts-destination", str(folder / "mlartifacts")),
         ),
         environment={
             **_environment(folder),

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import typer
 from filelock import FileLock
 from rich.console import Console
@@ -158,8 +159,10 @@ def up_command(
     wanted = {"prefect": prefect, "mlflow": mlflow, "label_studio": label_studio, "worker": worker}
     ports = Ports(**{**asdict(kept_ports(chosen)), **{name: port for name, port in wanted.items() if port}})
     console = Console()
-    up(chosen, ports, console=console)
+    found = up(chosen, ports, console=console)
     _show(console, chosen)
+    mlflow_server = next(one for one in found if one.name == services.MLFLOW)
+    console.print(f"MLflow: the generations are at {_generations(mlflow_server)}", soft_wrap=True, highlight=False)
     console.print(
         f"Label Studio: log in as [bold]{studio.ADMIN}[/]; the password is in "
         f"{chosen / 'label-studio' / studio.ACCESS}. Stop it all with `make down`.",
@@ -189,6 +192,17 @@ def _show(console: Console, home: Path) -> None:
     for one in running(home):
         table.add_row(one.name, one.url, str(one.log.relative_to(home)))
     console.print(table if table.row_count else f"Nothing runs for {home}.")
+
+
+def _generations(mlflow: Running) -> str:
+    """Return where MLflow lists the newest model's generations; its own front page is about chat traces."""
+    query: dict[str, str | int] = {"max_results": 1, "order_by": "creation_time DESC"}
+    try:
+        answer = httpx.get(f"{mlflow.url}/api/2.0/mlflow/experiments/search", params=query, trust_env=False)
+        newest = answer.raise_for_status().json()["experiments"][0]["experiment_id"]
+    except httpx.HTTPError:
+        return mlflow.url
+    return f"{mlflow.url}/#/experiments/{newest}/models?workflowType=machine_learning"
 
 
 def main() -> None:

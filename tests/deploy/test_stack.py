@@ -66,7 +66,7 @@ def test_the_stack_outlives_its_command_starts_once_and_stops_completely(tmp_pat
         assert again.returncode == 0, again.stderr
         assert stack.running(tmp_path) == found
         assert answers(f"http://127.0.0.1:{ports.label_studio}/health")
-        assert f"http://127.0.0.1:{ports.mlflow}" in first.stdout
+        assert f"http://127.0.0.1:{ports.mlflow}/#/experiments/0/models" in first.stdout
         assert (json.loads((tmp_path / "label-studio" / "access.json").read_text())["password"]) not in first.stdout
         assert call("status", tmp_path).returncode == 0
     finally:
