@@ -104,7 +104,9 @@ def say(decay: Decay) -> str:
     total, covariate, concept = decay.total, decay.covariate, decay.concept
     known = [part for part in (total, covariate) if not np.isnan(part.value)]
     digits = _decimals(known[0]) if known else 0
-    moved = f"rows moved to where the model was always {'worse' if covariate.value > 0 else 'better'}"
+    moved = "rows moved"
+    if covariate.low > 0 or covariate.high < 0:
+        moved += f" to where the model was always {'worse' if covariate.value > 0 else 'better'}"
     unlike = ""
     if decay.unsupported_share > SHARE_WORTH_A_WORD:
         unlike = f"; {decay.unsupported_share:.0%} of the rows have no like in the snapshot, so there this is a guess"

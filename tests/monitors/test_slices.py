@@ -1,24 +1,27 @@
 from itertools import chain, combinations
+from random import Random
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
 from monitors import scan
 from monitors.binning import bin_categories, bin_numbers, readable
-from monitors.evidence import excess_p, holm, share_ratio
+from monitors.evidence import Rows, excess_p, holm, share_ratio
 from monitors.membership import inside, satisfies
 from monitors.scan import Totals, best_interval, best_set, log_likelihood_ratio
 from monitors.slices import find
 from records.schema import Schema
+from records.slice import Slice
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no defect
 SCHEMA = Schema("id", "at", "y", "classification", ("hour", "temp", "wind", "mass"), ("carrier", "sky"), ("no", "yes"))
 
 
-def rows(n, seed, *, schema=SCHEMA):
+def rows(n: int, seed: int, *, schema: Schema = SCHEMA) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(
         {
@@ -33,31 +36,33 @@ def rows(n, seed, *, schema=SCHEMA):
     return frame[list(schema.features)]
 
 
-def enrich(frame, chosen, ratio, n, seed):
+def enrich(frame: pd.DataFrame, chosen: Rows, ratio: float, n: int, seed: int) -> pd.DataFrame:
     """Draw `n` rows in which the chosen ones are `ratio` times as dense, without repeating a row."""
     rng = np.random.default_rng(seed)
     keep = np.flatnonzero(chosen | (rng.random(len(frame)) < 1 / ratio))
     return frame.iloc[rng.choice(keep, n, replace=False)].reset_index(drop=True)
 
 
-def overlap(found, chosen, frame):
+def overlap(found: Slice, chosen: Rows, frame: pd.DataFrame) -> float:
     mask = inside(found, frame)
-    return (mask & chosen).sum() / (mask | chosen).sum()
+    return float((mask & chosen).sum() / (mask | chosen).sum())
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_identical_frames_have_no_slice(seed):
+def test_identical_frames_have_no_slice(seed: int) -> None:
     frame = rows(4000, seed)
     assert find(frame, frame, SCHEMA, seed=seed) == ()
 
 
-def test_fresh_rows_of_the_same_kind_rarely_have_a_slice():
+def test_fresh_rows_of_the_same_kind_rarely_have_a_slice() -> None:
     found = [find(rows(4000, seed), rows(1500, 100 + seed), SCHEMA, seed=seed) for seed in range(12)]
     assert sum(map(bool, found)) <= 2
 
 
-def test_a_planted_slice_of_two_conditions_is_named_as_people_write_it():
-    chosen = lambda frame: ((frame.hour >= 18) & frame.carrier.isin(["B6", "EV"])).to_numpy()  # noqa: E731
+def test_a_planted_slice_of_two_conditions_is_named_as_people_write_it() -> None:
+    def chosen(frame: pd.DataFrame) -> Rows:
+        return np.asarray(((frame.hour >= 18) & frame.carrier.isin(["B6", "EV"])).to_numpy())
+
     before, pool = rows(8000, 1), rows(12000, 2)
     (found,) = find(before, enrich(pool, chosen(pool), 3.0, 3000, 3), SCHEMA)
     assert found.name == "hour >= 18 and carrier in {B6, EV}"
@@ -66,8 +71,10 @@ def test_a_planted_slice_of_two_conditions_is_named_as_people_write_it():
     assert found.p_value < 1e-6
 
 
-def test_a_planted_slice_of_three_conditions_is_recovered():
-    chosen = lambda frame: ((frame.hour < 12) & (frame.temp >= 10) & (frame.sky == "clear")).to_numpy()  # noqa: E731
+def test_a_planted_slice_of_three_conditions_is_recovered() -> None:
+    def chosen(frame: pd.DataFrame) -> Rows:
+        return np.asarray(((frame.hour < 12) & (frame.temp >= 10) & (frame.sky == "clear")).to_numpy())
+
     before, pool = rows(8000, 4), rows(20000, 5)
     now = enrich(pool, chosen(pool), 3.0, 4000, 6)
     found = find(before, now, SCHEMA)
@@ -75,9 +82,13 @@ def test_a_planted_slice_of_three_conditions_is_recovered():
     assert found[0].n_current == inside(found[0], now).sum()
 
 
-def test_slices_are_nearly_disjoint():
-    one = lambda frame: ((frame.hour >= 20) & (frame.temp < 10)).to_numpy()  # noqa: E731
-    two = lambda frame: ((frame.carrier == "DL") & (frame.mass >= 0.8)).to_numpy()  # noqa: E731
+def test_slices_are_nearly_disjoint() -> None:
+    def one(frame: pd.DataFrame) -> Rows:
+        return np.asarray(((frame.hour >= 20) & (frame.temp < 10)).to_numpy())
+
+    def two(frame: pd.DataFrame) -> Rows:
+        return np.asarray(((frame.carrier == "DL") & (frame.mass >= 0.8)).to_numpy())
+
     before, pool = rows(8000, 7), rows(20000, 8)
     now = enrich(pool, one(pool) | two(pool), 4.0, 4000, 9)
     found = find(before, now, SCHEMA)
@@ -90,13 +101,13 @@ def test_slices_are_nearly_disjoint():
     )
 
 
-def test_at_most_as_many_slices_as_asked_for_are_returned():
+def test_at_most_as_many_slices_as_asked_for_are_returned() -> None:
     before, pool = rows(6000, 10), rows(9000, 11)
     now = enrich(pool, (pool.carrier.isin(["DL"]) | (pool.hour >= 22)).to_numpy(), 5.0, 2500, 12)
     assert len(find(before, now, SCHEMA, most=1)) == 1
 
 
-def test_a_category_nobody_had_seen_is_a_slice_with_an_infinite_ratio():
+def test_a_category_nobody_had_seen_is_a_slice_with_an_infinite_ratio() -> None:
     now = rows(2000, 13)
     now.loc[:199, "carrier"] = "ZZ"
     (found,) = find(rows(6000, 14), now, SCHEMA)
@@ -105,7 +116,7 @@ def test_a_category_nobody_had_seen_is_a_slice_with_an_infinite_ratio():
     assert found.n_current == 200
 
 
-def test_missing_values_and_values_beyond_the_range_can_be_a_slice():
+def test_missing_values_and_values_beyond_the_range_can_be_a_slice() -> None:
     now = rows(2000, 15)
     now.loc[:299, "temp"] = np.nan
     assert [slice_.name for slice_ in find(rows(6000, 16), now, SCHEMA)] == ["temp is missing"]
@@ -115,14 +126,14 @@ def test_missing_values_and_values_beyond_the_range_can_be_a_slice():
     assert inside(found, now).tolist() == [True] * 300 + [False] * 1700
 
 
-def test_what_covers_most_of_the_batch_is_not_a_slice():
+def test_what_covers_most_of_the_batch_is_not_a_slice() -> None:
     before, pool = rows(6000, 17), rows(9000, 18)
     now = enrich(pool, (pool.sky == "clear").to_numpy(), 2.0, 3000, 19)
     assert (now.sky == "clear").mean() > 0.7
     assert find(before, now, SCHEMA) == ()
 
 
-def test_the_same_seed_finds_the_same_slices_and_changes_no_frame():
+def test_the_same_seed_finds_the_same_slices_and_changes_no_frame() -> None:
     before, pool = rows(5000, 20), rows(9000, 21)
     now = enrich(pool, (pool.hour >= 20).to_numpy(), 3.0, 2000, 22)
     copies = before.copy(), now.copy()
@@ -131,7 +142,7 @@ def test_the_same_seed_finds_the_same_slices_and_changes_no_frame():
     pd.testing.assert_frame_equal(now, copies[1])
 
 
-def test_constant_missing_infinite_and_tiny_frames_have_no_slice():
+def test_constant_missing_infinite_and_tiny_frames_have_no_slice() -> None:
     odd = rows(400, 23)
     odd["temp"], odd["wind"], odd["sky"] = 1.0, np.nan, None
     odd.loc[::2, "mass"] = np.inf
@@ -142,8 +153,9 @@ def test_constant_missing_infinite_and_tiny_frames_have_no_slice():
 COUNTS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=3, max_size=7)
 
 
+@UNHURRIED
 @given(COUNTS)
-def test_no_interval_gains_more_than_the_one_chosen(cells):
+def test_no_interval_gains_more_than_the_one_chosen(cells: list[tuple[int, int]]) -> None:
     before, now = np.array(cells, dtype=float).T
     totals = Totals(before.sum() + 40, now.sum() + 9)
     best = best_interval(before, now, totals)
@@ -156,8 +168,9 @@ def test_no_interval_gains_more_than_the_one_chosen(cells):
             assert best.gain >= llr - penalty - scan.PENALTY_CATEGORY * missing - 1e-9
 
 
+@UNHURRIED
 @given(COUNTS)
-def test_no_set_of_categories_has_a_larger_ratio_statistic_than_the_best_prefix(cells):
+def test_no_set_of_categories_has_a_larger_ratio_statistic_than_the_best_prefix(cells: list[tuple[int, int]]) -> None:
     before, now = np.array([*cells, (5, 50), (0, 0)], dtype=float).T
     totals = Totals(before.sum() + 40, now.sum() + 9)
     with pytest.MonkeyPatch.context() as patch:
@@ -179,8 +192,11 @@ def test_no_set_of_categories_has_a_larger_ratio_statistic_than_the_best_prefix(
 VALUES = st.lists(st.one_of(st.just(np.nan), st.integers(-40, 400).map(lambda k: k / 8)), min_size=2, max_size=40)
 
 
+@UNHURRIED
 @given(VALUES, VALUES, st.randoms(use_true_random=False))
-def test_the_condition_of_a_few_valued_column_selects_the_rows_of_its_codes(before, now, random):
+def test_the_condition_of_a_few_valued_column_selects_the_rows_of_its_codes(
+    before: list[float], now: list[float], random: Random
+) -> None:
     frame = pd.DataFrame({"x": [*before, *now]})
     binning = bin_numbers("x", frame.x.iloc[: len(before)], frame.x.iloc[: len(before)])
     low, high = sorted(random.sample(range(binning.n_codes), 2)) if binning.n_codes > 2 else (0, 1)
@@ -193,8 +209,11 @@ def test_the_condition_of_a_few_valued_column_selects_the_rows_of_its_codes(befo
         assert satisfies(binning.condition(keep), head).tolist() == keep[binning.encode(head.x)].tolist()
 
 
+@UNHURRIED
 @given(st.lists(st.one_of(st.none(), st.sampled_from("abcdefg")), min_size=1, max_size=30), st.integers(0, 2**9 - 1))
-def test_the_condition_of_a_categorical_column_selects_the_rows_of_its_codes(values, bits):
+def test_the_condition_of_a_categorical_column_selects_the_rows_of_its_codes(
+    values: list[str | None], bits: int
+) -> None:
     column = pd.Series(np.array([*values, "a"], dtype=object), name="k")
     binning = bin_categories("k", column, column)
     keep = np.array([bits >> code & 1 for code in range(binning.n_codes)], dtype=bool)
@@ -202,39 +221,45 @@ def test_the_condition_of_a_categorical_column_selects_the_rows_of_its_codes(val
     assert satisfies(binning.condition(keep), column.to_frame()).tolist() == keep[binning.encode(column)].tolist()
 
 
+@UNHURRIED
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e5))
-def test_a_readable_edge_stays_within_its_limits(low, width):
+def test_a_readable_edge_stays_within_its_limits(low: float, width: float) -> None:
     assert low <= readable(low + width / 2, low, low + width) <= low + width
 
 
+@UNHURRIED
 @given(st.integers(0, 20), st.integers(1, 20), st.integers(0, 15), st.integers(1, 15))
 def test_without_known_slices_the_excess_is_tested_as_fisher_does(
-    inside_before, outside_before, inside_now, outside_now
-):
+    inside_before: int, outside_before: int, inside_now: int, outside_now: int
+) -> None:
     before = np.arange(inside_before + outside_before) < inside_before
     now = np.arange(inside_now + outside_now) < inside_now
     table = [[inside_now, outside_now], [inside_before, outside_before]]
     assert excess_p(before, now) == pytest.approx(max(1e-15, fisher_exact(table, alternative="greater").pvalue))
 
 
-@settings(max_examples=25)
-@given(st.integers(0, 10_000))
-def test_what_a_known_slice_explains_is_no_evidence(seed):
-    rng = np.random.default_rng(seed)
-    known, known_now = rng.random(400) < 0.1, rng.random(200) < 0.6
-    echo, echo_now = known & (rng.random(400) < 0.8), known_now & (rng.random(200) < 0.8)
-    assert excess_p(echo, echo_now) < 0.001 < excess_p(echo, echo_now, [known], [known_now])
+def test_what_a_known_slice_explains_is_no_evidence() -> None:
+    rng = np.random.default_rng(24)
+    alone, given_known = [], []
+    for _ in range(200):
+        known, known_now = rng.random(400) < 0.1, rng.random(200) < 0.6
+        echo, echo_now = known & (rng.random(400) < 0.8), known_now & (rng.random(200) < 0.8)
+        alone.append(excess_p(echo, echo_now))
+        given_known.append(excess_p(echo, echo_now, [known], [known_now]))
+    assert max(alone) < 0.001
+    assert np.mean(np.array(given_known) < 0.05) <= 0.1  # 0.05 promised, 200 draws
 
 
+@UNHURRIED
 @given(st.lists(st.floats(0, 1), max_size=6))
-def test_adjusted_p_values_keep_their_order_and_never_shrink(p_values):
+def test_adjusted_p_values_keep_their_order_and_never_shrink(p_values: list[float]) -> None:
     adjusted = holm(p_values)
     assert all(1 >= after >= before for before, after in zip(p_values, adjusted, strict=True))
     ranked = [after for _, after in sorted(zip(p_values, adjusted, strict=True))]
     assert ranked == sorted(ranked)
 
 
-def test_the_ratio_of_shares_is_exact_at_its_limits():
+def test_the_ratio_of_shares_is_exact_at_its_limits() -> None:
     none, some = np.zeros(100, dtype=bool), np.arange(50) < 10
     assert np.isnan(share_ratio(none, none).value)
     assert share_ratio(none, some).value == share_ratio(none, some).high == np.inf
