@@ -5,7 +5,9 @@ per generation. The alias `champion` says which version is in charge. MLflow's g
 """
 
 import json
+import logging
 import os
+import pickle
 import tempfile
 import time
 import warnings
@@ -19,11 +21,10 @@ from urllib.parse import urlsplit
 
 from sklearn.pipeline import Pipeline
 
-from models.accelerate import is_accelerated
 from models.entry import Draft, Entry, Note, Registry
 from models.faults import public, translate
 from models.naming import candidate_table, defined, fit_params, shortened
-from records.errors import BadData, BadSettings, Conflict, DriftloopError
+from records.errors import BadData, BadSettings, Conflict, DriftloopError, NotFound
 from records.schema import Schema
 
 __all__ = ["Draft", "Entry", "MlflowRegistry", "Note", "Registry"]
@@ -34,6 +35,7 @@ _ENVIRONMENT = {  # read by MLflow when it is imported or asked; a value that is
     "GIT_PYTHON_REFRESH": "quiet",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
@@ -63,6 +65,7 @@ class MlflowRegistry:
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient
 
+        logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
         return MlflowClient(self._uri, registry_uri=self._uri)
 
     def check(self) -> None:
@@ -74,21 +77,11 @@ class MlflowRegistry:
         """See `Registry.log`; a run left half-way by a crash is marked FAILED and replaced."""
         with self._translated(f"generation {draft.number} of {draft.model!r}"), tempfile.TemporaryDirectory() as folder:
             experiment = self._experiment(draft.model)
-            from mlflow.entities import Param
-
             for run in self._client.search_runs([experiment], f"tags.`driftloop.key` = '{draft.key}'"):
                 if run.info.status == "FINISHED":
                     return self._entry(run.info.run_id, draft)
                 self._discard(run.info.run_id, experiment)
-            tags = {
-                "driftloop.key": draft.key,
-                "generation": str(draft.number),
-                "snapshot": draft.snapshot.digest,
-                _NOTE: shortened(draft.description, 5000),
-            }
-            run_id = self._client.create_run(experiment, tags=tags | dict(draft.tags), run_name=draft.name).info.run_id
-            params = [Param(name, value) for name, value in fit_params(draft.fit).items()]
-            self._client.log_batch(run_id, params=params)
+            run_id = self._start_run(draft, experiment)
             model_id = self._log_model(draft, experiment, run_id, Path(folder) / "model")
             holdout = self._log_datasets(draft, run_id)
             metrics = {f"holdout_{draft.fit.loss}": draft.fit.holdout_loss, "fit_seconds": draft.fit.fit_seconds}
@@ -104,18 +97,10 @@ class MlflowRegistry:
     def load(self, model_uri: str) -> Pipeline:
         """See `Registry.load`; `models:/name/version`, `models:/name@alias` and any address MLflow can download."""
         with self._translated(f"model {model_uri!r}"), tempfile.TemporaryDirectory() as folder:
-            client = self._client  # first, as it prepares the environment
+            address = self._located(model_uri)
             import mlflow.artifacts
             import mlflow.sklearn
 
-            address = model_uri
-            name, _, version = model_uri.removeprefix("models:/").rpartition("/" if "@" not in model_uri else "@")
-            if model_uri.startswith("models:/") and name:
-                by_alias = "@" in model_uri
-                found = (client.get_model_version_by_alias if by_alias else client.get_model_version)(name, version)
-                address = client.get_model_version_download_uri(name, found.version)
-                if found.model_id:
-                    address = client.get_logged_model(found.model_id).artifact_location
             path = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=folder, tracking_uri=self._uri)
             pipeline = mlflow.sklearn.load_model(path)
         if not isinstance(pipeline, Pipeline):
@@ -154,6 +139,19 @@ class MlflowRegistry:
 
     # ---------------------------------------------------------------- one piece of a generation each
 
+    def _located(self, model_uri: str) -> str:
+        """Where the files of a model are; MLflow itself would ask its global address for a `models:/…` one."""
+        name, separator, version = model_uri.removeprefix("models:/").rpartition("@" if "@" in model_uri else "/")
+        if not model_uri.startswith("models:/") or not separator:
+            return model_uri
+        if separator == "@":
+            version = self._alias(name, version) or ""
+        if not version:
+            raise NotFound(
+                f"MLflow at {public(self._uri)!r} does not have model {model_uri!r}; no version has this alias"
+            )
+        return str(self._client.get_model_version_download_uri(name, version))
+
     def _experiment(self, model: str) -> str:
         found = self._client.get_experiment_by_name(model)
         if found is not None:
@@ -173,6 +171,19 @@ class MlflowRegistry:
             self._client.delete_logged_model(model.model_id)
         self._client.delete_tag(run_id, "driftloop.key")
         self._client.set_terminated(run_id, "FAILED")
+
+    def _start_run(self, draft: Draft, experiment: str) -> str:
+        from mlflow.entities import Param
+
+        tags = {
+            "driftloop.key": draft.key,
+            "generation": str(draft.number),
+            "snapshot": draft.snapshot.digest,
+            _NOTE: shortened(draft.description, 5000),
+        }
+        run_id = str(self._client.create_run(experiment, tags=tags | dict(draft.tags), run_name=draft.name).info.run_id)
+        self._client.log_batch(run_id, params=[Param(*pair) for pair in fit_params(draft.fit).items()])
+        return run_id
 
     def _log_model(self, draft: Draft, experiment: str, run_id: str, path: Path) -> str:
         import mlflow.sklearn
@@ -258,6 +269,8 @@ class MlflowRegistry:
         entry = self._client.create_model_version(
             draft.model, source, run_id, tags, description=description, model_id=model_id
         )
+        link = json.dumps([{"name": draft.model, "version": entry.version}])
+        self._client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})
         self._client.set_registered_model_alias(draft.model, "challenger", entry.version)
 
     def _entry(self, run_id: str, draft: Draft) -> Entry:
@@ -311,7 +324,8 @@ def _serialization(pipeline: Pipeline) -> dict[str, Any]:
     Raises `BadData` for a class that is neither, so that every model loads from what its requirements install.
     """
     common = ("scikit-learn", "numpy", "pandas")
-    if any(is_accelerated(step) for _, step in pipeline.steps):
+    content = pickle.dumps(pipeline)  # tells what is nested, too, and never aborts
+    if any(library in content for library in (b"sklearnex", b"onedal", b"daal4py")):
         return {
             "serialization_format": "cloudpickle",
             "pip_requirements": _pinned(*common, "scikit-learn-intelex", "cloudpickle"),

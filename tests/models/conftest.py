@@ -1,13 +1,14 @@
 """Small drifting data, and drafts of generations fitted on it."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from models.entry import Draft
-from models.registry import MlflowRegistry
 from models.train import fit
 from records.generation import Snapshot
 from records.schema import Schema
@@ -44,12 +45,7 @@ def flights(n: int, *, seed: int, flipped: bool = False, start: str = "2013-01-0
 
 
 @pytest.fixture(scope="session")
-def mlflow_registry(mlflow_store: str) -> MlflowRegistry:
-    return MlflowRegistry(mlflow_store)
-
-
-@pytest.fixture(scope="session")
-def make_draft(tmp_path_factory: pytest.TempPathFactory):
+def make_draft(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Draft]:
     """Fitted drafts by serving; fitted once each, as logging is what the tests are about."""
     folder = tmp_path_factory.mktemp("snapshot")
     train, holdout = flights(400, seed=1), flights(100, seed=2)
@@ -58,7 +54,7 @@ def make_draft(tmp_path_factory: pytest.TempPathFactory):
         for serving in ("accelerated", "stock")
     }
 
-    def make(model: str, number: int, *, serving: str = "accelerated", digest: str = "0123abcd", **more) -> Draft:
+    def make(model: str, number: int, *, serving: str = "accelerated", digest: str = "0123abcd", **more: Any) -> Draft:
         pipeline, record = fitted[serving]
         snapshot = Snapshot(digest, folder / "train.parquet", folder / "holdout.parquet", len(train), len(holdout))
         return Draft(model, number, FLIGHTS, pipeline, record, snapshot, train, holdout, **more)

@@ -1,27 +1,31 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from models.compare import Regime, compare, gain
 from records.errors import BadData
 
-WHO = {"model": "flights", "champion": 1, "challenger": 2}
+WHO: dict[str, Any] = {"model": "flights", "champion": 1, "challenger": 2}
 
 
-def regime(old, new, inclusion=None, kind="must gain"):
-    inclusion = np.ones(len(old)) if inclusion is None else np.asarray(inclusion, dtype=float)
-    return Regime("evenings", kind, np.asarray(old, dtype=float), np.asarray(new, dtype=float), inclusion)
+def regime(old: ArrayLike, new: ArrayLike, inclusion: ArrayLike | None = None) -> Regime:
+    drawn = np.ones(len(np.asarray(old))) if inclusion is None else np.asarray(inclusion, dtype=float)
+    return Regime("evenings", "must gain", np.asarray(old, dtype=float), np.asarray(new, dtype=float), drawn)
 
 
 rows = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 1)), min_size=2, max_size=40)
 
 
 @given(rows, st.sampled_from(["brier", "zero_one"]))
-def test_swapping_the_models_turns_the_gain_and_its_interval_round(cases, loss):
+def test_swapping_the_models_turns_the_gain_and_its_interval_round(
+    cases: list[tuple[float, float, float]], loss: str
+) -> None:
     old, new, inclusion = (np.array(column) for column in zip(*cases, strict=True))
     (ahead,) = compare([regime(old, new, inclusion)], **WHO, loss=loss, alpha=0.05, seed=0).regimes
     (back,) = compare([regime(new, old, inclusion)], **WHO, loss=loss, alpha=0.05, seed=0).regimes
@@ -32,39 +36,41 @@ def test_swapping_the_models_turns_the_gain_and_its_interval_round(cases, loss):
 
 
 @given(rows)
-def test_the_gain_is_the_difference_of_the_losses_and_inside_its_interval(cases):
+def test_the_gain_is_the_difference_of_the_losses_and_inside_its_interval(
+    cases: list[tuple[float, float, float]],
+) -> None:
     old, new, inclusion = (np.array(column) for column in zip(*cases, strict=True))
     (one,) = compare([regime(old, new, inclusion)], **WHO, loss="brier", alpha=0.05, seed=0).regimes
     assert math.isclose(one.gain.value, one.champion_loss - one.challenger_loss, abs_tol=1e-9)
     assert one.gain.low <= one.gain.value <= one.gain.high
 
 
-def test_equal_weights_give_students_paired_interval():
+def test_equal_weights_give_students_paired_interval() -> None:
     differences = np.random.default_rng(0).normal(0.1, 1, 25)
     expected = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
     estimate = gain(differences, np.ones(25), alpha=0.05)
     assert np.allclose([estimate.low, estimate.high], [expected.low, expected.high])
 
 
-def test_a_row_drawn_with_half_the_probability_counts_twice():
+def test_a_row_drawn_with_half_the_probability_counts_twice() -> None:
     (one,) = compare([regime([1, 0], [0, 0], [0.5, 1])], **WHO, loss="brier", alpha=0.05, seed=0).regimes
     assert math.isclose(one.gain.value, 2 / 3)
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_fewer_than_two_rows_have_no_gain(n):
+def test_fewer_than_two_rows_have_no_gain(n: int) -> None:
     (one,) = compare([regime([0.5] * n, [0.25] * n)], **WHO, loss="brier", alpha=0.05, seed=0).regimes
     assert one.n_rows == n
     assert all(map(math.isnan, (one.gain.value, one.gain.low, one.gain.high)))
 
 
-def test_models_that_never_differ_in_thirty_answers_may_still_differ():
+def test_models_that_never_differ_in_thirty_answers_may_still_differ() -> None:
     estimate = gain(np.zeros(30), np.ones(30), alpha=0.05, steps=True)
     assert estimate.value == 0
     assert round(estimate.high, 4) == round(-estimate.low, 4) == 0.065
 
 
-def test_a_smaller_alpha_widens_the_interval():
+def test_a_smaller_alpha_widens_the_interval() -> None:
     differences = np.random.default_rng(0).normal(0, 1, 25)
     wide, narrow = (gain(differences, np.ones(25), alpha=alpha) for alpha in (0.01, 0.1))
     assert wide.low < narrow.low < narrow.high < wide.high
@@ -72,7 +78,7 @@ def test_a_smaller_alpha_widens_the_interval():
 
 @pytest.mark.parametrize("steps", [False, True])
 @pytest.mark.parametrize("n", [30, 200])
-def test_the_interval_covers_the_truth_as_often_as_it_promises(n, steps):
+def test_the_interval_covers_the_truth_as_often_as_it_promises(n: int, steps: bool) -> None:
     """800 weighted samples at nominal .95; a right interval leaves [.92, .985] once in some 10 000 such tests."""
     generator = np.random.default_rng(n)
     size = 100_000
@@ -91,12 +97,12 @@ def test_the_interval_covers_the_truth_as_often_as_it_promises(n, steps):
     assert 0.92 <= covered / 800 <= 0.985
 
 
-def test_arrays_of_different_lengths_are_refused():
+def test_arrays_of_different_lengths_are_refused() -> None:
     with pytest.raises(BadData, match=r"'evenings' has arrays of \[1, 2\] rows"):
         compare([regime([1, 0], [1], [1, 1])], **WHO, loss="brier", alpha=0.05, seed=0)
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, 1.5, math.nan])
-def test_an_impossible_inclusion_probability_is_refused(wrong):
+def test_an_impossible_inclusion_probability_is_refused(wrong: float) -> None:
     with pytest.raises(BadData, match="inclusion probability of"):
         compare([regime([1, 0], [1, 0], [1, wrong])], **WHO, loss="brier", alpha=0.05, seed=0)

@@ -1,4 +1,5 @@
 import math
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -8,24 +9,25 @@ from hypothesis import strategies as st
 from models.compare import Regime, compare
 from models.promote import judge
 from models.review import comparison_note
-from records.comparison import Comparison, RegimeComparison
+from records.comparison import Comparison, RegimeComparison, Verdict
 from records.drift import Estimate
 
-GATE = {"margin": 0.0, "tolerance": 0.005, "minimum_labels": 30}
+Kind = Literal["must gain", "must not lose"]
+GATE: dict[str, Any] = {"margin": 0.0, "tolerance": 0.005, "minimum_labels": 30}
 
 
-def found(kind, low, high, n=100, name="evenings"):
+def found(kind: Kind, low: float, high: float, n: int = 100, name: str = "evenings") -> RegimeComparison:
     return RegimeComparison(name, kind, n, 0.25, 0.25 - (low + high) / 2, Estimate((low + high) / 2, low, high))
 
 
-def verdict(*regimes, **gate):
+def verdict(*regimes: RegimeComparison, **gate: float) -> Verdict:
     return judge(Comparison("flights", 1, 2, "brier", regimes), **(GATE | gate))
 
 
 HOLDOUT = found("must not lose", -0.004, 0.002, name="the holdout")
 
 
-def test_a_clear_gain_without_a_loss_elsewhere_is_promoted():
+def test_a_clear_gain_without_a_loss_elsewhere_is_promoted() -> None:
     decided = verdict(found("must gain", 0.01, 0.05), HOLDOUT)
     assert (decided.outcome, decided.n_labels_needed) == ("promote", 0)
     assert decided.reasons == (
@@ -45,34 +47,36 @@ def test_a_clear_gain_without_a_loss_elsewhere_is_promoted():
         (found("must gain", math.nan, math.nan, n=1), {}, "needs review"),
     ],
 )
-def test_the_drifted_slices_decide_by_their_interval_and_their_number_of_labels(regime, gate, outcome):
+def test_the_drifted_slices_decide_by_their_interval_and_their_number_of_labels(
+    regime: RegimeComparison, gate: dict[str, float], outcome: str
+) -> None:
     assert verdict(regime, HOLDOUT, **gate).outcome == outcome
 
 
-def test_a_clear_loss_on_the_holdout_keeps_the_champion_and_is_named_first():
+def test_a_clear_loss_on_the_holdout_keeps_the_champion_and_is_named_first() -> None:
     decided = verdict(found("must gain", 0.01, 0.05), found("must not lose", -0.03, -0.01, name="the holdout"))
     assert decided.outcome == "keep"
     assert decided.reasons[0].startswith("On the holdout the gain in brier loss is -0.0200")
 
 
-def test_a_loss_that_may_be_beyond_the_tolerance_needs_review():
+def test_a_loss_that_may_be_beyond_the_tolerance_needs_review() -> None:
     decided = verdict(found("must gain", 0.01, 0.05), found("must not lose", -0.006, 0.01, name="the holdout"))
     assert decided.outcome == "needs review"
     assert decided.reasons[0].endswith("not clear against -0.005.")
 
 
-def test_every_regime_that_must_gain_must():
+def test_every_regime_that_must_gain_must() -> None:
     assert (
         verdict(found("must gain", 0.01, 0.05), found("must gain", -0.01, 0.05, name="rain")).outcome == "needs review"
     )
 
 
-def test_nothing_is_promoted_where_nothing_must_gain():
+def test_nothing_is_promoted_where_nothing_must_gain() -> None:
     decided = verdict(HOLDOUT)
     assert (decided.outcome, decided.n_labels_needed) == ("needs review", 30)
 
 
-def test_labels_needed_follow_from_the_width_of_the_interval():
+def test_labels_needed_follow_from_the_width_of_the_interval() -> None:
     """Half-width .1 on 100 rows; to be .05 takes 400 rows in all, and too few rows take at least what is missing."""
     assert verdict(found("must gain", -0.05, 0.15)).n_labels_needed == 300
     assert verdict(found("must gain", -0.05, 0.15), minimum_labels=1000).n_labels_needed == 900
@@ -80,7 +84,9 @@ def test_labels_needed_follow_from_the_width_of_the_interval():
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1), st.integers(0, 500), st.floats(0, 0.2), st.floats(0, 0.2))
-def test_a_promoted_challenger_has_its_evidence_and_a_settled_verdict_asks_for_no_labels(a, b, n, margin, tolerance):
+def test_a_promoted_challenger_has_its_evidence_and_a_settled_verdict_asks_for_no_labels(
+    a: float, b: float, n: int, margin: float, tolerance: float
+) -> None:
     regime = found("must gain", min(a, b), max(a, b), n=n)
     decided = verdict(regime, margin=margin, tolerance=tolerance)
     if decided.outcome == "promote":
@@ -91,10 +97,10 @@ def test_a_promoted_challenger_has_its_evidence_and_a_settled_verdict_asks_for_n
     assert decided.reasons
 
 
-def simulated(generator, gain_on_slice, loss_on_holdout):
+def simulated(generator: np.random.Generator, gain_on_slice: float, loss_on_holdout: float) -> str:
     """300 audit labels of which 10 % and more are discordant, and a holdout of 2 000 rows, as zero-one losses."""
 
-    def regime(name, kind, n, shift, discordant):
+    def regime(name: str, kind: Kind, n: int, shift: float, discordant: float) -> Regime:
         flips = generator.choice(
             [1.0, 0.0, -1.0], n, p=[(discordant + shift) / 2, 1 - discordant, (discordant - shift) / 2]
         )
@@ -104,29 +110,29 @@ def simulated(generator, gain_on_slice, loss_on_holdout):
         regime("slice", "must gain", 300, gain_on_slice, 0.1),
         regime("holdout", "must not lose", 2000, -loss_on_holdout, 0.04),
     ]
-    who = {"model": "flights", "champion": 1, "challenger": 2}
+    who: dict[str, Any] = {"model": "flights", "champion": 1, "challenger": 2}
     measured = compare(regimes, **who, loss="zero_one", alpha=0.05, seed=0)
     return judge(measured, margin=0.0, tolerance=0.02, minimum_labels=30).outcome
 
 
-def promoted(gain_on_slice, loss_on_holdout):
+def promoted(gain_on_slice: float, loss_on_holdout: float) -> float:
     generator = np.random.default_rng(7)
-    return np.mean([simulated(generator, gain_on_slice, loss_on_holdout) == "promote" for _ in range(400)])
+    return float(np.mean([simulated(generator, gain_on_slice, loss_on_holdout) == "promote" for _ in range(400)]))
 
 
-def test_a_challenger_that_is_no_better_is_hardly_ever_promoted():
+def test_a_challenger_that_is_no_better_is_hardly_ever_promoted() -> None:
     assert promoted(0.0, 0.0) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 400)
 
 
-def test_a_challenger_that_forgets_more_than_the_tolerance_is_hardly_ever_promoted():
+def test_a_challenger_that_forgets_more_than_the_tolerance_is_hardly_ever_promoted() -> None:
     assert promoted(0.05, 0.02) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 400)
 
 
-def test_a_truly_better_challenger_is_mostly_promoted():
+def test_a_truly_better_challenger_is_mostly_promoted() -> None:
     assert promoted(0.06, 0.0) >= 0.8
 
 
-def test_the_reviewers_note_holds_the_gain_in_points_the_reasons_and_a_table():
+def test_the_reviewers_note_holds_the_gain_in_points_the_reasons_and_a_table() -> None:
     comparison = Comparison("flights", 1, 2, "brier", (found("must gain", 0.01, 0.05), HOLDOUT))
     note = comparison_note(comparison, judge(comparison, **GATE))
     assert math.isclose(note.metrics["gain_pts/evenings"], 3)
