@@ -1,25 +1,32 @@
 """Gather champion and challenger on the same rows: the audit labels of the drifted slices, and the old holdout."""
 
 import numpy as np
+import pandas as pd
 
 from flows.evidence import audit_labels, undecided
 from flows.site import Site
 from models.compare import Regime
 from models.compare import compare as measure
 from models.loss import per_row
+from monitors.membership import assign
 from records.comparison import Comparison
+from records.decay import Judgement
 from records.generation import Generation
 from records.label import LabelRequest
+from records.slice import SliceReport
+from records.window import Window
 
 
-def compare(site: Site, request: LabelRequest, challenger: Generation | None) -> Comparison | None:
+def compare(
+    site: Site, request: LabelRequest, judgement: Judgement, challenger: Generation | None
+) -> Comparison | None:
     """Compare the champion and the challenger; None when there is no challenger."""
     if challenger is None:
         return None
-    return site.once(request.window, "compare", Comparison, lambda: _compare(site, request, challenger))
+    return site.once(request.window, "compare", Comparison, lambda: _compare(site, request, judgement, challenger))
 
 
-def _compare(site: Site, request: LabelRequest, challenger: Generation) -> Comparison:
+def _compare(site: Site, request: LabelRequest, judgement: Judgement, challenger: Generation) -> Comparison:
     champion = site.champion()
     loss = site.settings.loss
     old, new = site.registry.load(champion.model_uri), site.registry.load(challenger.model_uri)
@@ -27,7 +34,7 @@ def _compare(site: Site, request: LabelRequest, challenger: Generation) -> Compa
     audit = audit_labels(site, (*open_windows, request.window))
     inside = audit.slices != "rest"
     judged, name = (inside, "drifted slices") if inside.any() else (~inside, "whole window")
-    rows, holdout = audit.frame[judged], site.holdout(champion)
+    rows, (kept_name, holdout) = audit.frame[judged], _old_regime(site, request.window, judgement, champion)
     regimes = (
         Regime(
             name,
@@ -37,7 +44,7 @@ def _compare(site: Site, request: LabelRequest, challenger: Generation) -> Compa
             audit.inclusion[judged],
         ),
         Regime(
-            "holdout of the snapshot",
+            kept_name,
             "must not lose",
             per_row(old, holdout, site.schema, loss),
             per_row(new, holdout, site.schema, loss),
@@ -53,6 +60,19 @@ def _compare(site: Site, request: LabelRequest, challenger: Generation) -> Compa
         alpha=spent_alpha(site.settings.gate.alpha, looks=len(open_windows)),
         seed=site.settings.training.seed,
     )
+
+
+def _old_regime(site: Site, window: Window, judgement: Judgement, champion: Generation) -> tuple[str, pd.DataFrame]:
+    """The held-out rows whose answers still hold, with a name.
+
+    Where people showed that answers changed (the concept part is above 0) and slices say where, the old answers inside
+    those slices are no longer the truth, and a challenger that unlearns them has not forgotten anything.
+    """
+    holdout = site.holdout(champion)
+    found = site.ledger.steps.get(site.model, window, "slice", SliceReport)
+    if found is None or not found.slices or not judgement.decay.concept.low > 0:
+        return "holdout of the snapshot", holdout
+    return "holdout outside the drifted slices", holdout[assign(found.slices, holdout) == "rest"]
 
 
 def spent_alpha(alpha: float, *, looks: int) -> float:

@@ -51,7 +51,7 @@ def _learn_one(site: Site, request: LabelRequest, run: Run, impatient: bool) -> 
         return Learned(progress)
     judgement = run(judge, site, request)
     challenger = run(retrain, site, request, judgement)
-    comparison = run(compare, site, request, challenger)
+    comparison = run(compare, site, request, judgement, challenger)
     verdict = run(promote, site, request, judgement, challenger, comparison)
     return Learned(progress, judgement, challenger.number if challenger else None, verdict)
 

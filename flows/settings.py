@@ -16,8 +16,8 @@ from records.window import Window, last_complete
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class _Part(BaseModel):
@@ -62,7 +62,7 @@ class Windows(_Part):
     """The grid of windows: `anchor + k * length_hours`, each looked at `delay_hours` after its end."""
 
     length_hours: Annotated[float, Field(gt=0)] = 168
-    anchor: Annotated[datetime, AfterValidator(_aware)] = datetime(2024, 1, 1, tzinfo=UTC)
+    anchor: Annotated[datetime, AfterValidator(_in_utc)] = datetime(2024, 1, 1, tzinfo=UTC)
     delay_hours: Annotated[float, Field(ge=0)] = 0
 
     @property

@@ -1,6 +1,8 @@
 """A small monitored model that can go through the whole loop in seconds, on twins of the services."""
 
+import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,11 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flows.adopt import adopt
+from flows.learn import learn
 from flows.settings import Settings, load_settings
 from flows.site import Site
+from flows.watch import watch
 from labeling import answers
 from labeling.studio import InMemoryStudio
 from models.memory_registry import InMemoryRegistry
+from records.label import OpenRequest
 from records.schema import Schema
 from records.window import Window
 
@@ -21,6 +27,8 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 WEEK = timedelta(days=7)
 N_SNAPSHOT_WEEKS = 8
 N_PER_WEEK = 700
+QUIET = (N_SNAPSHOT_WEEKS, N_SNAPSHOT_WEEKS + 1)
+CHANGED = (N_SNAPSHOT_WEEKS + 2, N_SNAPSHOT_WEEKS + 3, N_SNAPSHOT_WEEKS + 4)
 
 TOML = """\
 model = "payments"
@@ -50,6 +58,9 @@ audit_share = 0.6
 
 [training]
 estimators = ["linear", "random_forest"]
+
+[gate]
+tolerance = 0.02
 
 [services]
 mlflow = "sqlite:///mlflow.db"
@@ -93,11 +104,24 @@ class World:
     """A monitored model on disk, the truth about every row, and what people do."""
 
     folder: Path
-    settings: Settings
-    training: Path
-    truth: dict[str, str]
     studio: InMemoryStudio
     registry: InMemoryRegistry
+    truth: dict[str, str]
+
+    def copy(self, folder: Path) -> "World":
+        """The same state in another folder, for a test to change."""
+        shutil.copytree(self.folder, folder)
+        return World(folder, deepcopy(self.studio), deepcopy(self.registry), self.truth)
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.folder / "driftloop.toml")
+
+    @property
+    def request(self) -> OpenRequest:
+        """The one open label request."""
+        (item,) = self.site().ledger.requests.open("payments")
+        return item
 
     def site(self) -> Site:
         """A site as a fresh process would open it."""
@@ -111,17 +135,23 @@ class World:
         """How many tasks Label Studio has."""
         return sum(len(self.studio.tasks(project)) for project in self.studio.projects())
 
-    def answer(self, *, wrong: Callable[[str], bool] = lambda _: False) -> None:
-        """Let a person answer every task that has no answer yet, from the truth."""
+    def answer(self, *, skipped: Callable[[str], bool] = lambda _: False) -> None:
+        """Let a person answer every task from the truth, or skip it."""
         for project in self.studio.projects():
-            done = {said.task_id for said in self.studio.said(project)}
             for task_id, task in self.studio.tasks(project).items():
-                if task_id not in done:
-                    key = task["data"]["row_key"]  # type: ignore[index]
-                    answer = self.truth[key]
-                    if wrong(key):
-                        answer = "no" if answer == "yes" else "yes"
-                    self.studio.annotate(task_id, answers.write(answer, self.schema))
+                key = task["data"]["row_key"]  # type: ignore[index]
+                if skipped(key):
+                    self.studio.annotate(task_id, [], skipped=True)
+                else:
+                    self.studio.annotate(task_id, answers.write(self.truth[key], self.schema))
+
+
+def watch_until_asked(world: World) -> None:
+    """Watch week after week until people are asked."""
+    for number in (*QUIET, *CHANGED):
+        if watch(world.site(), week(number)).request.asks:
+            return
+    raise AssertionError("three changed weeks asked nobody")
 
 
 @pytest.fixture(scope="session")
@@ -133,21 +163,59 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     everything = pd.concat(later, ignore_index=True)
     everything[["id", "fraud"]].to_parquet(folder / "truth.parquet")
     everything.drop(columns="fraud").to_parquet(folder / "production.parquet")
+    (folder / "driftloop.toml").write_text(TOML)
     return folder
 
 
-@pytest.fixture
-def world(history: Path, tmp_path: Path) -> World:
-    """A fresh monitored model over that history, not adopted yet."""
-    for name in ("training", "production"):
-        (tmp_path / f"{name}.parquet").symlink_to(history / f"{name}.parquet")
-    (tmp_path / "driftloop.toml").write_text(TOML)
+@pytest.fixture(scope="session")
+def first_day(history: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A monitored model over that history, not adopted yet; tests get copies of it."""
     truth = pd.read_parquet(history / "truth.parquet")
-    return World(
-        tmp_path,
-        load_settings(tmp_path / "driftloop.toml"),
-        tmp_path / "training.parquet",
-        dict(zip(truth["id"], truth["fraud"], strict=True)),
-        InMemoryStudio(),
-        InMemoryRegistry(),
-    )
+    answers_by_key = dict(zip(truth["id"], truth["fraud"], strict=True))
+    return World(history, InMemoryStudio(), InMemoryRegistry(), answers_by_key)
+
+
+@pytest.fixture(scope="session")
+def first_champion(first_day: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = first_day.copy(tmp_path_factory.mktemp("adopted") / "site")
+    adopt(world.site(), "training.parquet")
+    return world
+
+
+@pytest.fixture(scope="session")
+def first_request(first_champion: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = first_champion.copy(tmp_path_factory.mktemp("asked") / "site")
+    watch_until_asked(world)
+    return world
+
+
+@pytest.fixture(scope="session")
+def first_lesson(first_request: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = first_request.copy(tmp_path_factory.mktemp("learned") / "site")
+    world.answer()
+    learn(world.site())
+    return world
+
+
+@pytest.fixture
+def world(first_day: World, tmp_path: Path) -> World:
+    """A monitored model that was not adopted yet."""
+    return first_day.copy(tmp_path / "site")
+
+
+@pytest.fixture
+def adopted(first_champion: World, tmp_path: Path) -> World:
+    """A monitored model with generation 1 in charge."""
+    return first_champion.copy(tmp_path / "site")
+
+
+@pytest.fixture
+def asked(first_request: World, tmp_path: Path) -> World:
+    """A monitored model that has alarmed and asked people, who have not answered yet."""
+    return first_request.copy(tmp_path / "site")
+
+
+@pytest.fixture
+def learned(first_lesson: World, tmp_path: Path) -> World:
+    """A monitored model that has learned from every answer to its first request."""
+    return first_lesson.copy(tmp_path / "site")

@@ -1,43 +1,36 @@
 """The whole loop on a small model: two quiet weeks, then three in which a channel grows and its meaning flips."""
 
+import io
 import json
-from dataclasses import replace
 
 import pandas as pd
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from flows import cli
 from flows.adopt import adopt
 from flows.evidence import settled
+from flows.explain import explain
 from flows.learn import learn
 from flows.promote import rollback, settle_promotions
+from flows.reference import reference_rows
 from flows.status import as_json, status
 from flows.watch import watch
+from models.entry import Draft
 from records.comparison import Verdict
+from records.decay import Judgement
+from records.drift import Alarm
 from records.errors import BadData, Conflict, EmptyWindow, NotFound, ServiceDown
-from tests.flows.conftest import N_SNAPSHOT_WEEKS, World, week
-
-QUIET = (N_SNAPSHOT_WEEKS, N_SNAPSHOT_WEEKS + 1)
-CHANGED = (N_SNAPSHOT_WEEKS + 2, N_SNAPSHOT_WEEKS + 3, N_SNAPSHOT_WEEKS + 4)
-
-
-@pytest.fixture
-def adopted(world: World) -> World:
-    adopt(world.site(), str(world.training))
-    return world
-
-
-def watch_until_asked(world: World):
-    """Watch week after week until people are asked; return what was found."""
-    for number in (*QUIET, *CHANGED):
-        watched = watch(world.site(), week(number))
-        if watched.request.asks:
-            return watched
-    raise AssertionError("three changed weeks asked nobody")
+from records.label import Ask
+from records.slice import SliceReport
+from store.snapshots import read
+from store.wire import encode
+from tests.flows.conftest import CHANGED, QUIET, World, watch_until_asked, week
 
 
 def test_adopting_puts_generation_1_in_charge_in_ledger_and_registry(world):
-    generation = adopt(world.site(), str(world.training))
+    generation = adopt(world.site(), "training.parquet")
     assert (generation.number, generation.status) == (1, "champion")
     assert world.registry.champion("payments") == generation.version
     assert generation.snapshot.n_train + generation.snapshot.n_holdout == 8 * 700
@@ -45,7 +38,7 @@ def test_adopting_puts_generation_1_in_charge_in_ledger_and_registry(world):
 
 
 def test_adopting_twice_changes_nothing(adopted):
-    again = adopt(adopted.site(), str(adopted.training))
+    again = adopt(adopted.site(), "training.parquet")
     assert again == adopted.site().champion()
     assert len(adopted.site().ledger.generations.all("payments")) == 1
 
@@ -62,83 +55,95 @@ def test_a_quiet_window_asks_nobody(adopted):
     assert adopted.n_tasks() == 0
 
 
-def test_a_changed_window_alarms_names_the_slice_and_asks_within_the_budget(adopted):
-    watched = watch_until_asked(adopted)
-    assert watched.batch.window in [week(number) for number in CHANGED]
-    assert "channel = app" in watched.slices.slices[0].name
-    assert 0 < len(watched.request.asks) <= 400
-    assert adopted.n_tasks() == len(watched.request.asks)
-    assert {ask.purpose for ask in watched.request.asks} == {"audit", "train"}
+def test_a_changed_window_alarms_names_the_slice_and_asks_within_the_budget(asked):
+    site, request = asked.site(), asked.request.request
+    assert request.window in [week(number) for number in CHANGED]
+    assert site.ledger.steps.get("payments", request.window, "alarm", Alarm).raised
+    found = site.ledger.steps.get("payments", request.window, "slice", SliceReport)
+    assert "channel = app" in found.slices[0].name
+    assert asked.n_tasks() == len(request.asks) == 400
+    assert {ask.purpose for ask in request.asks} == {"audit", "train"}
 
 
-def test_watching_a_window_again_changes_nothing(adopted):
-    first = watch_until_asked(adopted)
-    n_tasks = adopted.n_tasks()
-    assert watch(adopted.site(), first.batch.window) == first
-    assert adopted.n_tasks() == n_tasks
+def test_an_alarm_leaves_its_report_as_a_page_and_as_an_artifact_of_the_champion(asked):
+    (page,) = (asked.settings.folder / "reports").iterdir()
+    assert page.name == f"drift-{asked.request.request.window.name}.html"
+    assert "channel = app" not in page.name
+    text = page.read_text()
+    assert "payments" in text
+    assert "channel" in text
 
 
-def test_while_a_request_is_open_nobody_else_is_asked(adopted):
-    first = watch_until_asked(adopted)
-    following = watch(adopted.site(), week(CHANGED[-1]))
-    if following.batch.window == first.batch.window:
-        pytest.fail("the alarm came too late for this test")
-    assert following.request.asks == ()
-    assert "still open" in following.request.reason or "no alarm" in following.request.reason
+def test_watching_a_window_again_changes_nothing(asked):
+    window = asked.request.request.window
+    first = watch(asked.site(), window)
+    assert encode(watch(asked.site(), window)) == encode(first)
+    assert asked.n_tasks() == len(first.request.asks)
 
 
-def test_nothing_is_decided_while_people_are_at_work(adopted):
-    asked = watch_until_asked(adopted)
-    (learned,) = learn(adopted.site())
-    assert (learned.progress.n_asked, learned.progress.n_answered) == (len(asked.request.asks), 0)
-    assert learned.judgement is None
+def test_while_a_request_is_open_nobody_else_is_asked(asked):
+    windows = [week(number) for number in CHANGED if week(number) > asked.request.request.window]
+    reasons = [watch(asked.site(), window).request.reason for window in windows]
+    assert any("is still open" in reason for reason in reasons)
+    assert asked.n_tasks() == 400
 
 
-def test_a_flipped_concept_is_judged_harmful_and_the_challenger_is_promoted(adopted):
-    asked = watch_until_asked(adopted)
-    adopted.answer()
-    (learned,) = learn(adopted.site())
-    assert learned.progress.n_answered == len(asked.request.asks)
-    assert learned.judgement.finding == "harm"
-    assert learned.judgement.decay.concept.low > 0
-    assert learned.verdict.outcome == "promote", learned.verdict.reasons
-    champion = adopted.site().champion()
-    assert champion.number == learned.challenger == 2
-    assert champion.cause == asked.batch.window.name
-    assert adopted.registry.champion("payments") == champion.version
-    assert settled(adopted.site()) == (asked.batch.window,)
-    assert adopted.site().ledger.requests.open("payments") == ()
+def test_nothing_is_decided_while_people_are_at_work(asked):
+    (item,) = learn(asked.site())
+    assert (item.progress.n_asked, item.progress.n_answered) == (400, 0)
+    assert item.judgement is None
 
 
-def test_audit_labels_are_not_trained_on_while_they_judge(adopted):
-    asked = watch_until_asked(adopted)
-    adopted.answer()
-    learn(adopted.site())
-    taught = pd.read_parquet(adopted.site().champion().snapshot.train)["id"]
-    audit = {ask.row_key for ask in asked.request.asks if ask.purpose == "audit"}
-    train = {ask.row_key for ask in asked.request.asks if ask.purpose == "train"}
-    assert audit.isdisjoint(taught)
-    assert train <= set(taught)
+def test_skipped_tasks_count_as_looked_at_and_not_as_answered(asked):
+    asked.answer(skipped=lambda key: int(key.rpartition("-")[2]) % 10 == 0)
+    (item,) = learn(asked.site())
+    n_skipped = sum(int(ask.row_key.rpartition("-")[2]) % 10 == 0 for ask in asked_rows(asked))
+    assert n_skipped > 10
+    assert (item.progress.n_resolved, item.progress.n_answered) == (400, 400 - n_skipped)
+    assert item.verdict is not None
 
 
-def test_learning_again_changes_nothing(adopted):
-    watch_until_asked(adopted)
-    adopted.answer()
-    learn(adopted.site())
-    before = as_json(status(adopted.site()))
-    assert learn(adopted.site()) == ()
-    assert as_json(status(adopted.site())) == before
+def test_a_flipped_concept_is_judged_harmful_and_the_challenger_is_promoted(learned):
+    site = learned.site()
+    champion = site.champion()
+    (window,) = settled(site)
+    judgement = site.ledger.steps.get("payments", window, "judge", Judgement)
+    verdict = site.ledger.steps.get("payments", window, "promote", Verdict)
+    assert judgement.finding == "harm"
+    assert judgement.decay.concept.low > 0
+    assert verdict.outcome == "promote", verdict.reasons
+    assert (champion.number, champion.cause) == (2, window.name)
+    assert learned.registry.champion("payments") == champion.version
+    assert site.ledger.requests.open("payments") == ()
 
 
-def test_rolling_back_puts_the_previous_champion_in_charge_and_keeps_the_record(adopted):
-    watch_until_asked(adopted)
-    adopted.answer()
-    learn(adopted.site())
-    back = rollback(adopted.site(), why="complaints")
+def test_audit_labels_are_not_trained_on_while_they_judge(learned):
+    site = learned.site()
+    taught = set(pd.read_parquet(site.champion().snapshot.train)["id"])
+    asks = asked_rows(learned)
+    assert taught.isdisjoint(ask.row_key for ask in asks if ask.purpose == "audit")
+    assert taught.issuperset(ask.row_key for ask in asks if ask.purpose == "train")
+
+
+def test_learning_again_changes_nothing(learned):
+    before = as_json(status(learned.site()))
+    assert learn(learned.site()) == ()
+    assert as_json(status(learned.site())) == before
+
+
+def test_a_settled_window_is_known_ground_for_the_next_one(learned):
+    (window,) = settled(learned.site())
+    rows, known = reference_rows(learned.site(), learned.site().champion())
+    assert known == (window,)
+    assert set(learned.site().sample(window)["id"]) <= set(rows["id"])
+
+
+def test_rolling_back_puts_the_previous_champion_in_charge_and_keeps_the_record(learned):
+    back = rollback(learned.site(), why="complaints")
     assert back.number == 1
-    assert adopted.site().champion().number == 1
-    assert adopted.registry.champion("payments") == back.version
-    history = [(event.generation, event.previous) for event in adopted.site().ledger.promotions.history("payments")]
+    assert learned.site().champion().number == 1
+    assert learned.registry.champion("payments") == back.version
+    history = [(event.generation, event.previous) for event in learned.site().ledger.promotions.history("payments")]
     assert history == [(1, None), (2, 1), (1, 2)]
 
 
@@ -147,16 +152,25 @@ def test_the_first_generation_cannot_be_rolled_back(adopted):
         rollback(adopted.site(), why="a test")
 
 
-def test_a_crash_between_intent_and_alias_is_finished_by_the_next_run(adopted):
-    watch_until_asked(adopted)
-    adopted.answer()
-    learn(adopted.site())
-    site = adopted.site()
-    verdict = Verdict("promote", ("by hand",))
-    site.ledger.promotions.intend("payments", generation=1, previous=2, why="a test", verdict=verdict)
-    settle_promotions(adopted.site())
-    assert adopted.site().champion().number == 1
-    assert adopted.registry.champion("payments") == site.ledger.generations.get("payments", 1).version
+def test_a_crash_between_intent_and_alias_is_finished_by_the_next_run(learned):
+    ledger = learned.site().ledger
+    ledger.promotions.intend("payments", generation=1, previous=2, why="a test", verdict=None)
+    settle_promotions(learned.site())
+    assert learned.site().champion().number == 1
+    assert learned.registry.champion("payments") == ledger.generations.get("payments", 1).version
+
+
+def test_an_alias_moved_by_hand_gives_the_promotion_up_and_says_so(learned):
+    ledger = learned.site().ledger
+    ledger.promotions.intend("payments", generation=1, previous=2, why="a test", verdict=None)
+    champion, other = ledger.generations.get("payments", 2).version, ledger.generations.get("payments", 1)
+    third = learned.registry.log(draft_like(learned, number=3))
+    learned.registry.promote("payments", third.version, expected=champion)
+    settle_promotions(learned.site())
+    assert learned.site().champion().number == 2
+    (given_up,) = [p for p in ledger.promotions.history("payments", abandoned=True) if p.state == "abandoned"]
+    assert given_up.generation == other.number
+    assert repr(third.version) in given_up.abandoned_why
 
 
 def test_a_push_that_broke_off_is_finished_without_a_double(adopted):
@@ -164,17 +178,12 @@ def test_a_push_that_broke_off_is_finished_without_a_double(adopted):
     with pytest.raises(ServiceDown):
         watch_until_asked(adopted)
     assert adopted.n_tasks() == 7
-    (item,) = adopted.site().ledger.requests.open("payments")
-    watched = watch(adopted.site(), item.request.window)
-    assert adopted.n_tasks() == len(watched.request.asks) == len(item.request.asks)
-
-
-def test_a_push_that_broke_off_is_also_finished_by_learn(adopted):
-    adopted.studio.break_after = 7
-    with pytest.raises(ServiceDown):
-        watch_until_asked(adopted)
-    (learned,) = learn(adopted.site())
-    assert adopted.n_tasks() == learned.progress.n_asked
+    again = adopted.copy(adopted.folder.parent / "again")
+    request = adopted.request.request
+    watch(adopted.site(), request.window)
+    assert adopted.n_tasks() == len(request.asks)
+    (item,) = learn(again.site())  # the other way home: learn finds the half-pushed request
+    assert again.n_tasks() == item.progress.n_asked == len(request.asks)
 
 
 def test_two_processes_at_the_same_step_do_not_both_do_it(adopted):
@@ -183,21 +192,33 @@ def test_two_processes_at_the_same_step_do_not_both_do_it(adopted):
         watch(adopted.site(), week(QUIET[0]))
 
 
-def test_a_label_project_deleted_by_hand_is_one_sentence(adopted):
-    asked = watch_until_asked(adopted)
-    (project,) = adopted.studio.projects()
-    adopted.studio.delete_project(project)
+def test_a_label_project_deleted_by_hand_is_one_sentence_and_loses_nothing(asked):
+    before = asked.request
+    (project,) = asked.studio.projects()
+    asked.studio.delete_project(project)
     with pytest.raises(NotFound, match="project"):
-        learn(adopted.site())
-    assert len(adopted.site().ledger.requests.open("payments")[0].request.asks) == len(asked.request.asks)
+        learn(asked.site())
+    assert asked.request == before
 
 
-def test_status_tells_every_window_and_generation(adopted):
-    watch(adopted.site(), week(QUIET[0]))
-    watch_until_asked(adopted)
-    adopted.answer()
-    learn(adopted.site())
-    told = json.loads(json.dumps(as_json(status(adopted.site())), allow_nan=False))
+def asked_rows(world: World) -> tuple[Ask, ...]:
+    """Every row that people were asked about."""
+    ledger = world.site().ledger
+    found = (ledger.requests.get("payments", window) for window in ledger.steps.windows("payments"))
+    return tuple(ask for request in found if request for ask in request.asks)
+
+
+def draft_like(world: World, *, number: int) -> Draft:
+    """A generation that somebody logs by hand."""
+    site = world.site()
+    champion = site.champion()
+    train, holdout = read(champion.snapshot)
+    pipeline = site.registry.load(champion.model_uri)
+    return Draft("payments", number, site.schema, pipeline, champion.fit, champion.snapshot, train, holdout)
+
+
+def test_status_tells_every_window_and_generation(learned):
+    told = json.loads(json.dumps(as_json(status(learned.site())), allow_nan=False))
     assert told["model"] == "payments"
     assert {"start", "end", "alarm", "slices", "labels_asked", "labels_answered", "decay"} <= set(told["windows"][0])
     assert [g["number"] for g in told["generations"]] == [1, 2]
@@ -228,7 +249,9 @@ def test_bad_production_rows_are_one_sentence_and_leave_nothing(adopted, spoil, 
         watch(adopted.site(), week(CHANGED[-1]))
     assert "\n" not in str(caught.value).strip()
     assert adopted.site().ledger.steps.windows("payments") == ()
-    assert not (adopted.settings.folder / "batches").exists() or not list((adopted.settings.folder / "batches").iterdir())
+    assert not (adopted.settings.folder / "batches").exists() or not list(
+        (adopted.settings.folder / "batches").iterdir()
+    )
 
 
 def test_an_all_null_column_and_an_unseen_category_are_drift_not_errors(adopted):
@@ -252,7 +275,7 @@ def test_a_window_in_the_future_is_refused(adopted):
 
 
 def test_training_data_with_an_all_null_column_is_refused_before_anything_is_kept(world):
-    frame = pd.read_parquet(world.training).assign(age=float("nan"))
+    frame = pd.read_parquet(world.folder / "training.parquet").assign(age=float("nan"))
     frame.to_parquet(world.folder / "spoiled.parquet")
     with pytest.raises(BadData, match="age"):
         adopt(world.site(), "spoiled.parquet")
@@ -261,30 +284,33 @@ def test_training_data_with_an_all_null_column_is_refused_before_anything_is_kep
 
 
 def test_an_unreachable_label_studio_loses_nothing_and_a_rerun_goes_on(adopted):
-    for number in QUIET:
-        watch(adopted.site(), week(number))
     adopted.studio.fault = ServiceDown("Label Studio is away")
     with pytest.raises(ServiceDown):
-        for number in CHANGED:
-            watch(adopted.site(), week(number))
+        watch_until_asked(adopted)
     adopted.studio.fault = None
-    (item,) = adopted.site().ledger.requests.open("payments")
-    watched = watch(adopted.site(), item.request.window)
-    assert adopted.n_tasks() == len(watched.request.asks)
-    assert replace(watched.request) == item.request
+    request = adopted.request.request
+    assert watch(adopted.site(), request.window).request == request
+    assert adopted.n_tasks() == len(request.asks)
 
 
-def test_exit_codes_tell_an_alarm_from_a_failure(adopted, monkeypatch):
-    from flows import cli
+def test_explain_walks_a_generation_back_to_the_drift_that_caused_it(learned):
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(explain(learned.site(), 2))
+    told = console.export_text()
+    (window,) = settled(learned.site())
+    for part in (window.name, "channel", "drift: joint p", "people: 400 rows are asked", "user 1", "verdict: promote"):
+        assert part in told
 
-    monkeypatch.setattr("flows.site.Site", lambda _settings: adopted.site())
-    config = ["--config", str(adopted.folder / "driftloop.toml")]
-    runner = CliRunner()
-    quiet = runner.invoke(cli.app, ["watch", "--at", f"{week(QUIET[0]).end:%Y-%m-%d}", *config])
-    assert quiet.exit_code == 0, quiet.output
-    codes = [
-        runner.invoke(cli.app, ["watch", "--json", "--at", f"{week(number).end:%Y-%m-%d}", *config]).exit_code
-        for number in (QUIET[1], *CHANGED)
-    ]
-    assert codes[-1] == cli.ALARM
-    assert runner.invoke(cli.app, ["status", *config]).exit_code == 0
+
+def test_exit_codes_tell_an_alarm_from_a_failure(asked, monkeypatch):
+    monkeypatch.setattr("flows.site.Site", lambda _settings: asked.site())
+    runner, config = CliRunner(), ["--config", str(asked.folder / "driftloop.toml")]
+
+    def run(*words: str) -> int:
+        return runner.invoke(cli.app, [*words, *config]).exit_code
+
+    assert run("watch", "--at", f"{week(QUIET[0]).end:%Y-%m-%d}") == 0
+    assert run("watch", "--json", "--at", f"{asked.request.request.window.end:%Y-%m-%d}") == cli.ALARM
+    assert run("learn") == run("status") == run("status", "--json") == run("explain", "1") == 0
+    with pytest.raises(NotFound):
+        runner.invoke(cli.app, ["explain", "9", *config], catch_exceptions=False)
