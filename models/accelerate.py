@@ -42,7 +42,9 @@ def estimator(
     classification = task == "classification"
     if name in ("linear", "logistic", "ridge"):
         if classification:
-            return linear_model.LogisticRegression(max_iter=1000)  # lbfgs: nothing is drawn
+            # On 20 000 flights in 116 columns C=1 took sklearnex 369 steps (scikit-learn 101), C=0.1 took it 152 (92),
+            # at the same Brier loss. lbfgs draws nothing, so there is no seed.
+            return linear_model.LogisticRegression(C=0.1, max_iter=1000)
         return linear_model.Ridge(random_state=seed)
     kind = ("RandomForest" if name == "random_forest" else "ExtraTrees") + (
         "Classifier" if classification else "Regressor"

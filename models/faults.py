@@ -17,10 +17,8 @@ def translate(error: Exception, *, what: str, where: str) -> DriftloopError | No
     """
     library = type(error).__module__.partition(".")[0]
     problem = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-    if library in _UNREACHABLE:
-        return ServiceDown(
-            f"MLflow at {where!r} does not answer ({type(error).__name__}); start it or correct services.mlflow"
-        )
+    if library in _UNREACHABLE or "Max retries exceeded" in problem:
+        return ServiceDown(f"MLflow at {where!r} does not answer; start it or correct services.mlflow")
     if library != "mlflow":
         return None
     if isinstance(error, OSError):
