@@ -205,9 +205,9 @@ def _show(stage: Stage, seconds: float) -> None:
     config = stage.settings.relative_to(Path.cwd()) if stage.settings.is_relative_to(Path.cwd()) else stage.settings
     console.print(
         f"\n[bold]{len(state.windows)} weeks in {seconds / 60:.1f} minutes.[/] Where to look:\n\n"
-        f"  make up                                     opens Prefect, MLflow and Label Studio on it; make down closes them\n"
-        f"  .venv/bin/driftloop status -c {config}      the same table again; --json for machines\n"
-        f"  .venv/bin/driftloop explain 1 -c {config}   how a generation came about\n",
+        "  make up      Prefect, MLflow and Label Studio on what is left behind; make down stops them\n"
+        f"  .venv/bin/driftloop status -c {config}\n"
+        f"  .venv/bin/driftloop explain {state.generations[-1].number} -c {config}\n",
         highlight=False,
         soft_wrap=True,
     )

@@ -22,7 +22,8 @@ class ColumnDrift:
     threshold for that score at this batch's size, so `score` beyond `threshold` in the method's own direction means
     `drifted`. `p_value` is calibrated against the snapshot's own chunks, `adjusted_p` after correction for the number
     of columns. `effect` is the shift in snapshot standard deviations (numeric) or the total variation distance
-    (categorical), in `[0, 1]`; `sentence` says it in the column's own words.
+    (categorical), in `[0, 1]`; where `method` ends with " of missing" the column's gaps are more telling than its
+    values, and the effect is the change of their share, in `[-1, 1]`. `sentence` says it in the column's own words.
     """
 
     column: str
@@ -38,12 +39,18 @@ class ColumnDrift:
 
 @dataclass(frozen=True, slots=True)
 class JointDrift:
-    """The joint test of a whole batch: `statistic` is the largest family score, `columns` those that carry it."""
+    """The joint test of a whole batch: `statistic` is the largest family score, `columns` those that carry it.
+
+    `effect` is, for the family "column pair", the total variation distance of the two columns' joint table, in
+    `[0, 1]`: how much they changed together even if neither changed by itself. It is `nan` for the other families,
+    whose effects the columns have.
+    """
 
     statistic: float
     p_value: float
     family: str
     columns: tuple[str, ...]
+    effect: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)

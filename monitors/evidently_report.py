@@ -1,0 +1,161 @@
+"""The door to Evidently: its column tests, and its report page. The only module that imports `evidently`.
+
+Evidently 0.7.23 reports usage from its UI service, command line and collector only (`evidently.telemetry`); nothing
+imported here loads that module, so nothing is sent and no environment variable has to be set. Importing Evidently takes
+about 20 s of processor time, so it is imported when it is first used.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pandas import DataFrame, Series
+
+from monitors.page import most_moved_first, publish, with_summary
+from monitors.parts import OF_MISSING, Part, bounded, parts_of
+from monitors.pieces import largest_batch
+from records.drift import ColumnDrift, DriftReport
+from records.errors import BadData
+from records.schema import Schema
+
+_P_VALUES = ("chisquare", "ks", "z")
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnScore:
+    """Evidently's test of one part of a feature: its name for the `method` (plus " of missing"), and the `score`."""
+
+    part: Part
+    method: str
+    score: float
+
+
+def is_p_value(method: str) -> bool:
+    """Say whether the method's score is a p-value (drifted if small) rather than a distance (drifted if large).
+
+    >>> is_p_value("ks"), is_p_value("wasserstein"), is_p_value("jensenshannon of missing")
+    (True, False, False)
+    """
+    return method.removesuffix(OF_MISSING) in _P_VALUES
+
+
+def is_beyond(method: str, score: float, threshold: float) -> bool:
+    """Say whether a score is beyond its threshold in the method's own direction.
+
+    >>> is_beyond("ks", 0.01, 0.05), is_beyond("wasserstein", 0.01, 0.05)
+    (True, False)
+    """
+    return score < threshold if is_p_value(method) else score > threshold
+
+
+def column_scores(reference: DataFrame, current: DataFrame, schema: Schema) -> dict[str, tuple[ColumnScore, ...]]:
+    """Return the scores of each feature's parts, by Evidently's own choice of method, from at most 10 000 rows a side.
+
+    Frames are normalised. Evidently's choice: above 1 000 reference rows the Wasserstein distance (in reference
+    standard deviations), or the Jensen-Shannon distance for categories and for at most five numbers; at or below,
+    p-values of Kolmogorov-Smirnov, chi-square or z tests. Raises `BadData` where Evidently cannot test a column.
+    """
+    scores: dict[str, tuple[ColumnScore, ...]] = {}
+    for part in parts_of(bounded(reference, schema), bounded(current, schema), schema):
+        method, score = score_part(part.reference, part.current, part)
+        scores[part.column] = (*scores.get(part.column, ()), ColumnScore(part, method, score))
+    return scores
+
+
+def score_part(reference: Series, current: Series, part: Part, method: str | None = None) -> tuple[str, float]:
+    """Return Evidently's method and score for two samples of one part; `nan` where a side has no value.
+
+    Without a `method`, Evidently chooses it.
+    """
+    with _translated(part.column):
+        from evidently.legacy.calculations.stattests import get_stattest
+        from evidently.legacy.core import ColumnType
+
+        if part.numeric:
+            reference, current = reference.dropna(), current.dropna()
+        kind = ColumnType.Numerical if part.numeric else ColumnType.Categorical
+        name = None if method is None else method.removesuffix(OF_MISSING)
+        if name in ("chisquare", "z"):  # Evidently chooses them for few numbers, but registers them for categories
+            kind = ColumnType.Categorical
+        test = get_stattest(reference, current, kind, name)
+        named = test.name + OF_MISSING * part.of_missing
+        if reference.empty or current.empty:
+            return named, float("nan")
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return named, float(test(reference, current, kind, None).drift_score)
+
+
+def write_report(report: DriftReport, reference: DataFrame, current: DataFrame, schema: Schema, path: Path) -> Path:
+    """Write Evidently's page about a batch, under our summary, and return its path.
+
+    Each column is tested by the record's own method against the record's own threshold, on the rows the record was
+    made from, so Evidently's verdict is the record's `drifted`. The page needs no network. Raises `BadData` where
+    Evidently cannot draw a column, `StorageFull` when the disk is full; an earlier page is replaced in one step.
+    """
+    current = bounded(current, schema, largest_batch(len(reference)))
+    parts = {
+        part.column + OF_MISSING * part.of_missing: part
+        for part in parts_of(bounded(reference, schema), bounded(current, schema), schema)
+    }
+    shown = [(column, parts[_part_name(column)]) for column in most_moved_first(report.columns)]
+    with _translated("the report"), np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        html = run_report(shown).get_html_str(as_iframe=False)
+    return publish(with_summary(html, report), path)
+
+
+def _part_name(column: ColumnDrift) -> str:
+    return column.column + OF_MISSING * column.method.endswith(OF_MISSING)
+
+
+def run_report(shown: list[tuple[ColumnDrift, Part]]) -> Any:
+    """Run Evidently on the parts shown, each with its record's method and threshold; the run knows its HTML."""
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    sides: dict[str, dict[str, Series]] = {"reference": {}, "current": {}}
+    kinds: dict[bool, list[str]] = {True: [], False: []}
+    for column, part in shown:
+        as_number = part.numeric and column.method not in (
+            "chisquare",
+            "z",
+        )  # Evidently shows those for categories only
+        kinds[as_number].append(part.name)
+        for side, values in (("reference", part.reference), ("current", part.current)):
+            sides[side][part.name] = values if as_number else _texts(values, part)
+    definition = DataDefinition(numerical_columns=kinds[True], categorical_columns=kinds[False])
+    data = {side: Dataset.from_pandas(DataFrame(columns), definition) for side, columns in sides.items()}
+    preset = DataDriftPreset(
+        columns=[part.name for _, part in shown],
+        per_column_method={part.name: column.method.removesuffix(OF_MISSING) for column, part in shown},
+        per_column_threshold={part.name: column.threshold for column, part in shown},
+        drift_share=0.5 / max(len(shown), 1),  # one drifted column is drift of the whole, as in the record
+    )
+    return Report([preset], include_tests=False).run(data["current"], data["reference"])
+
+
+def _texts(values: Series, part: Part) -> Series:
+    if part.numeric:
+        return values.map(lambda number: f"{number:g}", na_action="ignore")
+    return Series(np.array(part.values, dtype=object)[values.to_numpy()], dtype=object)
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Turn what Evidently raises into `BadData`; two of its errors are no `Exception`, and escape a plain handler."""
+    from evidently.core.report import ReferenceMetricNotFound
+    from evidently.legacy.base_metric import ColumnNotFound
+
+    try:
+        yield
+    except (Exception, ColumnNotFound, ReferenceMetricNotFound) as error:
+        logging.getLogger(__name__).debug("Evidently failed", exc_info=True)
+        raise BadData(
+            f"Evidently cannot test {what!r} ({type(error).__name__}: {str(error)[:200]}); look at this column's values"
+        ) from error

@@ -1,0 +1,148 @@
+"""Our summary above Evidently's page, and the writing of the page in one step."""
+
+import errno
+import math
+import os
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+
+from records.drift import ColumnDrift, DriftReport
+from records.errors import StorageFull
+
+_STYLE = """
+<style>
+.dl{font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;color:#1f2933;max-width:1180px;margin:0 auto;
+padding:28px 24px 8px}
+.dl h1{font-size:24px;line-height:1.25;margin:0 0 4px}
+.dl p{margin:4px 0}.dl .quiet{color:#5b6875}
+.dl .lead{font-size:17px;margin:14px 0 18px;padding:12px 16px;border-left:4px solid #2f6fad;background:#f2f6fa}
+.dl .lead.moved{border-color:#c0392b;background:#fdf3f1}
+.dl table{border-collapse:collapse;width:100%;margin:12px 0 6px;font-size:14px}
+.dl th{text-align:left;font-weight:600;color:#5b6875;border-bottom:2px solid #d5dce3;padding:6px 10px 6px 0}
+.dl td{border-bottom:1px solid #e6ebf0;padding:7px 10px 7px 0;vertical-align:top;overflow-wrap:anywhere}
+.dl td.n{white-space:nowrap;font-variant-numeric:tabular-nums}
+.dl .bar{position:relative;width:150px;height:10px;background:#edf1f5;border-radius:2px;margin-top:6px}
+.dl .bar i{position:absolute;top:0;height:10px;background:#8fa7bf;border-radius:2px}
+.dl .moved .bar i{background:#c0392b}
+.dl .bar b{position:absolute;top:-2px;width:1px;height:14px;background:#5b6875}
+.dl summary{cursor:pointer;margin:14px 0 4px;color:#2f6fad}
+</style>
+"""
+_HEAD = (
+    "<thead><tr><th style='width:13%'>column</th><th>what changed</th>"
+    "<th style='width:185px'>effect (95 % interval)</th><th style='width:85px'>adjusted p</th>"
+    "<th style='width:215px'>Evidently's score</th></tr></thead>"
+)
+
+
+def with_summary(html: str, report: DriftReport) -> str:
+    """Return the page `html` with a summary of `report` at the top of its body; every text is escaped."""
+    place = html.find("<body")
+    place = html.find(">", place) + 1 if place >= 0 else 0
+    return html[:place] + summary(report) + html[place:]
+
+
+def summary(report: DriftReport) -> str:
+    """Return a report as a piece of HTML that needs no script and no network."""
+    unusual = report.joint.p_value <= 0.05
+    columns = most_moved_first(report.columns)
+    widest = max((_reach(column) for column in columns), default=1.0)
+    moved = "".join(_row(column, widest) for column in columns if column.drifted)
+    still = "".join(_row(column, widest) for column in columns if not column.drifted)
+    n_still = sum(not column.drifted for column in columns)
+    notes = "".join(f"<p class='quiet'>{escape(note)}</p>" for note in report.notes)
+    return (
+        f"{_STYLE}<section class='dl'><h1>Drift of {escape(report.model)}, {escape(_days(report))}</h1>"
+        f"<p class='quiet'>{report.n_current:,} rows against the {report.n_reference:,} of generation"
+        f" {report.generation}'s snapshot; {report.n_chunks} batches drawn from it say what is ordinary.</p>"
+        f"<p class='lead{' moved' * unusual}'>{escape(_lead(report, unusual=unusual))}</p>"
+        + (f"<table>{_HEAD}<tbody>{moved}</tbody></table>" if moved else "")
+        + (
+            f"<details{' open' * (not moved)}><summary>{_columns(n_still)} within what is ordinary</summary>"
+            f"<table>{_HEAD}<tbody>{still}</tbody></table></details>"
+            if still
+            else ""
+        )
+        + "<p class='quiet'>Effect: for a number, the shift of its mean in snapshot standard deviations; for a category"
+        " or for gaps, the share of rows that moved. A column drifted if its score is beyond the threshold: only one"
+        " batch in twenty like the snapshot's has any such column. Evidently's charts below use the same scores and"
+        " thresholds; its “dataset drift” means that some column drifted, whereas the p-value above also"
+        f" covers how columns go together.</p>{notes}</section>"
+    )
+
+
+def _lead(report: DriftReport, *, unusual: bool) -> str:
+    joint = report.joint
+    n_drifted = sum(column.drifted for column in report.columns)
+    words = (
+        f"This window is {'out of the ordinary' if unusual else 'within what is ordinary'} (p = {joint.p_value:.2g})."
+    )
+    words += f" {_columns(n_drifted)} of {len(report.columns)} drifted." if n_drifted else " No column drifted."
+    if unusual and not math.isnan(joint.effect):
+        words += (
+            f" Most telling: {' and '.join(joint.columns)} go together in another way (distance {joint.effect:.2f})."
+        )
+    elif unusual:
+        words += f" Most telling: {', '.join(joint.columns)} ({joint.family})."
+    return words
+
+
+def publish(html: str, path: Path) -> Path:
+    """Write a page so that either all of it is there or what was there before; `StorageFull` when the disk is full."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(html, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull(f"the disk is full, so {str(path)!r} was not written; free some space") from error
+        raise StorageFull(f"{str(path)!r} cannot be written ({error.strerror}); choose another folder") from error
+    return path
+
+
+def _row(column: ColumnDrift, widest: float) -> str:
+    effect = column.effect
+    if math.isnan(effect.value):
+        size, bar = "no value to compare", ""
+    else:
+        size = f"{_two(effect.value)} ({_two(effect.low)} to {_two(effect.high)})"
+        middle, half = 75.0, 75.0 / widest
+        left, width = middle + min(effect.value, 0.0) * half, abs(effect.value) * half
+        bar = f"<div class='bar'><i style='left:{left:.1f}px;width:{width:.1f}px'></i><b style='left:75px'></b></div>"
+    is_p = column.method in ("ks", "chisquare", "z")
+    score = f"{'p ' * is_p}{column.score:.3g}, threshold {column.threshold:.3g}"
+    return (
+        f"<tr class='{'moved' if column.drifted else 'still'}'><td><strong>{escape(column.column)}</strong></td>"
+        f"<td>{escape(column.sentence)}</td><td class='n'>{size}{bar}</td><td class='n'>{column.adjusted_p:.2g}</td>"
+        f"<td class='n'>{escape(column.method)}<br>{score}</td></tr>"
+    )
+
+
+def _two(value: float) -> str:
+    return f"{value + 0.0:.2f}".replace("-0.00", "0.00")
+
+
+def _reach(column: ColumnDrift) -> float:
+    return 0.5 if math.isnan(column.effect.value) else max(0.5, abs(column.effect.value))
+
+
+def most_moved_first(columns: Iterable[ColumnDrift]) -> list[ColumnDrift]:
+    """Return the columns that drifted, then the others, each by falling size of the effect."""
+    return sorted(columns, key=lambda column: (not column.drifted, -_size(column), column.column))
+
+
+def _size(column: ColumnDrift) -> float:
+    return 0.0 if math.isnan(column.effect.value) else abs(column.effect.value)
+
+
+def _columns(n: int) -> str:
+    return "1 column" if n == 1 else f"{n} columns"
+
+
+def _days(report: DriftReport) -> str:
+    start, end = report.window.start, report.window.end
+    pattern = "%-d %B %Y" if (start.hour, start.minute, end.hour, end.minute) == (0, 0, 0, 0) else "%-d %B %Y %H:%M"
+    return f"{start.strftime(pattern)} to {end.strftime(pattern)}"

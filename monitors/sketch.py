@@ -1,0 +1,182 @@
+"""What is remembered of a stretch of rows: sums and counts that add up, so that stretches can be put together.
+
+A numeric column is looked at in the ranks of the snapshot, so that its scale and its outliers do not matter: mean rank,
+mean distance from the middle, shares in the lowest and highest twentieth, share missing. A categorical column is the
+counts of its 15 commonest values, of the others and of missing. A pair of columns is a table of 6 x 6 classes, with a
+seventh for missing. (METHODS: Rabanser et al. 2019, "Failing Loudly", for the plan; the sketch is our own.)
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pandas import DataFrame, Series
+from scipy import sparse
+
+from monitors.pieces import Ids
+from records.schema import Schema
+
+N_QUANTILES = 200
+N_LEVELS = 15
+N_CLASSES = 7
+N_CELLS = N_CLASSES * N_CLASSES
+EDGE_SHARE = 0.05
+
+Sums = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSketch:
+    """How the values of one column are read: the `grid` of a numeric one, the commonest `levels` of a categorical one.
+
+    `grid` holds 200 quantiles of the snapshot in ascending order; it is empty for a categorical column.
+    """
+
+    name: str
+    numeric: bool
+    grid: NDArray[np.float64]
+    levels: tuple[str, ...]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What the numbers of this column are, in order."""
+        if self.numeric:
+            return ("mean rank", "distance from the middle", "lowest twentieth", "highest twentieth", "missing")
+        return (*self.levels, "other", "missing")
+
+    def ranks(self, column: Series) -> NDArray[np.float64]:
+        """Return the mid-ranks of a numeric column in the snapshot, in `[0, 1]`, `nan` where missing.
+
+        >>> read_column("x", Series(range(200), dtype=float), numeric=True).ranks(Series([99.0, 1e9, -1.0])).tolist()
+        [0.4975, 1.0, 0.0]
+        """
+        values = column.to_numpy(dtype=np.float64)
+        below, upto = (np.searchsorted(self.grid, values, side=side) for side in ("left", "right"))
+        return np.where(np.isnan(values), np.nan, (below + upto) / (2 * max(len(self.grid), 1)))
+
+    def rows(self, column: Series) -> tuple[list[NDArray[np.float64]], NDArray[np.bool_], NDArray[np.uint8]]:
+        """Return each row's share in the features, whether it is known, and its class for pairs."""
+        if self.numeric:
+            rank = self.ranks(column)
+            known = ~np.isnan(rank)
+            rank = np.where(known, rank, 0.5)
+            low, high = known & (rank <= EDGE_SHARE), known & (rank >= 1 - EDGE_SHARE)
+            shares = [rank - 0.5, np.where(known, np.abs(rank - 0.5), 0.0), low, high, ~known]
+            classes = np.where(known, np.minimum(rank * (N_CLASSES - 1), N_CLASSES - 2), N_CLASSES - 1)
+            return [np.asarray(share, dtype=np.float64) for share in shares], known, classes.astype(np.uint8)
+        codes = self.codes(column)
+        n_levels = len(self.levels)
+        known = codes <= n_levels
+        classes = np.where(known, np.minimum(codes, N_CLASSES - 2), N_CLASSES - 1)
+        shares = [(codes == code).astype(np.float64) for code in range(n_levels + 2)]
+        return shares, known, classes.astype(np.uint8)
+
+    def codes(self, column: Series) -> Ids:
+        """Return the place of each value among the levels; after them come "other" and missing."""
+        listed = {level: code for code, level in enumerate(self.levels)}
+        codes = column.map(listed).fillna(len(self.levels)).to_numpy(dtype=np.int64)
+        return np.where(column.isna(), len(self.levels) + 1, codes)
+
+
+def read_column(name: str, snapshot: Series, *, numeric: bool) -> ColumnSketch:
+    """Learn from the snapshot how to read a column.
+
+    >>> read_column("sky", Series(["rain", "clear", None, "clear"]), numeric=False).levels
+    ('clear', 'rain')
+    """
+    known = snapshot.dropna()
+    if numeric:
+        places = (np.arange(N_QUANTILES) + 0.5) / N_QUANTILES
+        grid = np.quantile(known.to_numpy(dtype=np.float64), places, method="inverted_cdf") if len(known) else []
+        return ColumnSketch(name, True, np.asarray(grid, dtype=np.float64), ())
+    counts = known.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
+    return ColumnSketch(name, False, np.empty(0), tuple(counts.index[:N_LEVELS]))
+
+
+def read_columns(snapshot: DataFrame, schema: Schema) -> tuple[ColumnSketch, ...]:
+    """Learn from the snapshot how to read every feature; in order of their names, so that a schema's order is nothing.
+
+    A frame of one row per value and `nan`/`None` for missing; see `monitors.schema`.
+    """
+    numeric = set(schema.numeric)
+    return tuple(read_column(name, snapshot[name], numeric=name in numeric) for name in sorted(schema.features))
+
+
+@dataclass(frozen=True, slots=True)
+class PieceSums:
+    """Sums over the rows of each piece, one row per piece (the last for rows in none).
+
+    `rows` counts rows, shape `(n,)`; `known` known values, `(n, n_columns)`; `single` has the features of all columns
+    side by side, `(n, n_features)`; `pairs` the 49 cells of each pair of columns, `(n, n_pairs * 49)`; `values` how
+    often each value of each categorical column occurs, `(n_values, n)` for each, with the `names` of these values.
+    """
+
+    rows: Sums
+    known: Sums
+    single: Sums
+    pairs: NDArray[np.float32]
+    values: tuple[sparse.csr_matrix, ...]
+    names: tuple[tuple[str, ...], ...]
+
+
+def add_up(
+    frame: DataFrame,
+    columns: Sequence[ColumnSketch],
+    pairs: Iterable[tuple[int, int]],
+    ids: Ids,
+    n_pieces: int,
+    *,
+    names: Sequence[tuple[str, ...]] = (),
+) -> PieceSums:
+    """Add up the rows of a normalised frame by piece; `ids` has the piece of each row, `0 .. n_pieces - 1`.
+
+    `pairs` are places of columns; `names` are the values of the categorical columns that have a row in `values`
+    already, and what is new here comes after them.
+    """
+    single: list[Sums] = []
+    known: list[Sums] = []
+    classes: list[NDArray[np.int64]] = []
+    values: list[sparse.csr_matrix] = []
+    all_names: list[tuple[str, ...]] = []
+    listed = iter(names)
+    for column in columns:
+        shares, is_known, pair_classes = column.rows(frame[column.name])
+        single.extend(_sums(ids, share, n_pieces) for share in shares)
+        known.append(_sums(ids, is_known, n_pieces))
+        classes.append(pair_classes.astype(np.int64))
+        if not column.numeric:
+            counts, found = _value_counts(frame[column.name], ids, n_pieces, next(listed, ()))
+            values.append(counts)
+            all_names.append(found)
+    cells = [
+        np.bincount((ids * N_CLASSES + classes[i]) * N_CLASSES + classes[j], minlength=n_pieces * N_CELLS)
+        for i, j in pairs
+    ]
+    tables = np.stack(cells).reshape(len(cells), n_pieces, N_CELLS) if cells else np.zeros((0, n_pieces, N_CELLS))
+    return PieceSums(
+        np.bincount(ids, minlength=n_pieces).astype(np.float64),
+        np.stack(known, axis=1),
+        np.stack(single, axis=1),
+        tables.transpose(1, 0, 2).reshape(n_pieces, -1).astype(np.float32),
+        tuple(values),
+        tuple(all_names),
+    )
+
+
+def _sums(ids: Ids, weights: NDArray[Any], n_pieces: int) -> Sums:
+    return np.asarray(np.bincount(ids, weights=weights, minlength=n_pieces), dtype=np.float64)
+
+
+def _value_counts(
+    column: Series, ids: Ids, n_pieces: int, names: tuple[str, ...]
+) -> tuple[sparse.csr_matrix, tuple[str, ...]]:
+    here = column.notna().to_numpy()
+    known = column.to_numpy(dtype=object)[here]
+    places = {name: place for place, name in enumerate(names)}
+    for value in known:
+        places.setdefault(value, len(places))
+    rows = np.fromiter((places[value] for value in known), dtype=np.int64, count=len(known))
+    ones = np.ones(len(known), dtype=np.float32)
+    return sparse.csr_matrix((ones, (rows, ids[here])), shape=(len(places), n_pieces)), tuple(places)

@@ -1,0 +1,113 @@
+"""One column's change in a sentence that a person can read."""
+
+import math
+
+from pandas import Series
+
+from records.drift import Estimate
+
+_MOST_MOVES = 2
+_MOST_NEW = 2
+_LONGEST_VALUE = 40
+_SAME = 0.05  # in snapshot standard deviations: less is called the same
+_GAPS_FIRST = 0.01
+
+
+def about_number(before: Series, now: Series, effect: Estimate, *, unit: str = "") -> str:
+    """Say how a numeric column changed: its mean, its spread if that moved by a fifth, its share missing.
+
+    `effect` is the shift in snapshot standard deviations. Gaps come first where their share moved by a hundredth.
+
+    >>> before, now = Series([10.0, 20.0, 30.0, None], name="temp"), Series([16.0, 26.0, 36.0, 26.0], name="temp")
+    >>> about_number(before[:3], now, Estimate(0.73, 0.2, 1.3), unit="°F")
+    'temp is higher by 6.0 °F (0.73 snapshot sd): mean 20.0 → 26.0'
+    >>> about_number(before, now, Estimate(0.73, 0.2, 1.3))
+    'temp is missing less often (25 % → 0 %), higher by 6.0 (0.73 snapshot sd): mean 20.0 → 26.0'
+    """
+    name = str(before.name)
+    gaps = float(before.isna().mean()), float(now.isna().mean())
+    if gaps[1] == 1:
+        return f"{name} has no value at all, missing {share(gaps[0])} → 100 %"
+    if gaps[0] == 1:
+        return f"{name} had no value in the snapshot, missing 100 % → {share(gaps[1])}"
+    words = _about_values(before, now, effect, unit)
+    often = f"missing {share(gaps[0])} → {share(gaps[1])}"
+    if abs(gaps[1] - gaps[0]) >= _GAPS_FIRST:
+        more = "more" if gaps[1] > gaps[0] else "less"
+        return f"{name} is missing {more} often ({often.removeprefix('missing ')}), {words}"
+    return f"{name} is {words}" + (f", {often}" if any(gaps) else "")
+
+
+def _about_values(before: Series, now: Series, effect: Estimate, unit: str) -> str:
+    sds = float(before.std(ddof=0)), float(now.std(ddof=0))
+    means = float(before.mean()), float(now.mean())
+    old, new, by = (_number(value, sds[0] or sds[1]) for value in (*means, abs(means[1] - means[0])))
+    size = f"({abs(effect.value):.2f} snapshot sd)"
+    if abs(effect.value) < _SAME:
+        words = f"about the same on average {size}: mean {old} → {new}"
+    else:
+        side = "higher" if means[1] > means[0] else "lower"
+        words = f"{side} by {f'{by} {unit}'.strip()} {size}: mean {old} → {new}"
+    if sds[0] > 0 and now.count() >= 10 and not 0.8 <= sds[1] / sds[0] <= 1.25:
+        words += f", spread (sd) {_number(sds[0], sds[0])} → {_number(sds[1], sds[0])}"
+    return words
+
+
+def about_category(before: Series, now: Series) -> str:
+    """Say which values of a categorical column moved most, and which are new.
+
+    >>> before = Series(["EV"] * 1 + ["B6"] * 9, name="carrier")
+    >>> about_category(before, Series(["EV"] * 3 + ["B6"] * 6 + ["ZZ"], name="carrier"))
+    'carrier: B6 90 % → 60 %, EV 10 % → 30 %, new value ZZ 10 %'
+    """
+    name = str(before.name)
+    old, new = (column.fillna("missing").value_counts(normalize=True) for column in (before, now))
+    moves = new.reindex(old.index, fill_value=0.0) - old
+    if "missing" in new.index and "missing" not in moves.index:
+        moves["missing"] = new["missing"]
+    top = sorted(moves.index, key=lambda value: (-abs(moves[value]), str(value)))[:_MOST_MOVES]
+    words = [
+        f"{value_text(value)} {share(old.get(value, 0.0))} → {share(new.get(value, 0.0))}"
+        for value in top
+        if abs(moves[value]) > 0
+    ]
+    fresh = sorted(set(new.index) - set(moves.index), key=lambda value: (-new[value], str(value)))
+    words += [f"new value {value_text(value)} {share(new[value])}" for value in fresh[:_MOST_NEW]]
+    if len(fresh) > _MOST_NEW:
+        words.append(f"{len(fresh) - _MOST_NEW} more new values")
+    return f"{name}: {', '.join(words)}" if words else f"{name} is the same"
+
+
+def share(part: float) -> str:
+    """Write a share as a percentage.
+
+    >>> [share(part) for part in (0.0, 0.00004, 0.0123, 0.1449, 1.0)]
+    ['0 %', '<0.01 %', '1.2 %', '14 %', '100 %']
+    """
+    if part == 0:
+        return "0 %"
+    if part < 0.0001:
+        return "<0.01 %"
+    return f"{part:.2%}".replace("%", " %") if part < 0.001 else f"{_percent(part)} %"
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.0f}" if part >= 0.0995 else f"{100 * part:.1f}"
+
+
+def _number(value: float, sd: float) -> str:
+    """Write a number so that a hundredth of a standard deviation can just be seen."""
+    places = 2 - math.floor(math.log10(2 * sd)) if sd > 0 and math.isfinite(sd) else 3
+    if abs(value) >= 1e9 or places > 9:
+        return f"{value:.4g}"
+    return f"{round(value, min(places, 9)) + 0.0:.{max(places, 0)}f}"
+
+
+def value_text(value: object) -> str:
+    r"""One short line of a value that may be anything.
+
+    >>> value_text("a\n" + "b" * 100)
+    'a bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb…'
+    """
+    text = " ".join(str(value)[: 4 * _LONGEST_VALUE].split())
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
