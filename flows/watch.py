@@ -10,10 +10,12 @@ from flows.ask import ask
 from flows.reference import reference_rows
 from flows.site import Site
 from models.entry import Note
-from monitors import alarm as alarms
-from monitors import drift, slices
+from monitors.alarm import carried
+from monitors.alarm import decide as judge_evidence
+from monitors.drift import measure
 from monitors.evidently_report import write_report
 from monitors.schema import check_frame
+from monitors.slices import find
 from records.batch import Batch
 from records.drift import Alarm, DriftReport
 from records.errors import BadData, EmptyWindow
@@ -83,7 +85,7 @@ def monitor(site: Site, batch: Batch) -> DriftReport:
 def _monitor(site: Site, batch: Batch) -> DriftReport:
     champion = site.champion()
     reference, settled = reference_rows(site, champion)
-    report = drift.measure(
+    report = measure(
         reference,
         site.sample(batch.window),
         site.schema,
@@ -108,9 +110,9 @@ def _decide(site: Site, batch: Batch, report: DriftReport) -> Alarm:
         for alarm in site.ledger.steps.history(site.model, "alarm", Alarm)
         if alarm.generation == report.generation and alarm.window < report.window
     ]
-    alarm = alarms.decide(
+    alarm = judge_evidence(
         report,
-        previous_evidence=alarms.carried(earlier[-1] if earlier else None),
+        previous_evidence=carried(earlier[-1] if earlier else None),
         windows_per_year=timedelta(days=365.25) / batch.window.length,
         false_alarms_per_year=site.settings.alarms.false_alarms_per_year,
         minimum_effect=site.settings.alarms.minimum_effect,
@@ -133,7 +135,7 @@ def _find_slices(site: Site, batch: Batch, alarm: Alarm) -> SliceReport:
     if not alarm.raised:
         return SliceReport(site.model, batch.window, alarm.generation)
     reference, _ = reference_rows(site, site.champion())
-    found = slices.find(reference, site.sample(batch.window), site.schema, seed=seed_of(site, batch.window))
+    found = find(reference, site.sample(batch.window), site.schema, seed=seed_of(site, batch.window))
     return SliceReport(site.model, batch.window, alarm.generation, found)
 
 

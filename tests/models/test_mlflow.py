@@ -39,7 +39,7 @@ def door(mlflow_store: str) -> MlflowRegistry:
     return MlflowRegistry(mlflow_store)
 
 
-def run_of(door: MlflowRegistry, run_id: str):  # type: ignore[no-untyped-def] # MLflow is not analysed
+def run_of(door: MlflowRegistry, run_id: str):  # MLflow is not analysed
     return door._client.get_run(run_id)
 
 

@@ -100,7 +100,7 @@ def test_a_wrong_password_a_stranger_and_a_missing_database_are_told_apart(postg
     engine.dispose()
 
 
-def _write_rules(connection, rules: str, file: str) -> None:  # type: ignore[no-untyped-def]
+def _write_rules(connection, rules: str, file: str) -> None:
     lines = rules.replace("'", "''").replace("\\", "\\\\")
     connection.exec_driver_sql(f"COPY (SELECT regexp_split_to_table('{lines}', E'\\n')) TO '{file}'".replace("%", "%%"))
     connection.execute(text("SELECT pg_reload_conf(), pg_sleep(0.3)"))
