@@ -1,20 +1,16 @@
 """Gather champion and challenger on the same rows: the audit labels of the drifted slices, and the old holdout."""
 
 import numpy as np
-import pandas as pd
 
-from flows.evidence import audit_labels, undecided
+from flows.evidence import audit_labels, old_answers_hold, undecided
 from flows.site import Site
 from models.compare import Regime
 from models.compare import compare as measure
 from models.loss import per_row
-from monitors.membership import assign
 from records.comparison import Comparison
 from records.decay import Judgement
 from records.generation import Generation
 from records.label import LabelRequest
-from records.slice import SliceReport
-from records.window import Window
 
 
 def compare(
@@ -34,7 +30,10 @@ def _compare(site: Site, request: LabelRequest, judgement: Judgement, challenger
     audit = audit_labels(site, (*open_windows, request.window))
     inside = audit.slices != "rest"
     judged, name = (inside, "drifted slices") if inside.any() else (~inside, "whole window")
-    rows, (kept_name, holdout) = audit.frame[judged], _old_regime(site, request.window, judgement, champion)
+    rows, holdout = audit.frame[judged], site.holdout(champion)
+    holds = old_answers_hold(site, request.window, judgement, holdout)
+    kept_name = "holdout of the snapshot" if holds.all() else "holdout outside the drifted slices"
+    holdout = holdout[holds]
     regimes = (
         Regime(
             name,
@@ -60,19 +59,6 @@ def _compare(site: Site, request: LabelRequest, judgement: Judgement, challenger
         alpha=spent_alpha(site.settings.gate.alpha, looks=len(open_windows)),
         seed=site.settings.training.seed,
     )
-
-
-def _old_regime(site: Site, window: Window, judgement: Judgement, champion: Generation) -> tuple[str, pd.DataFrame]:
-    """The held-out rows whose answers still hold, with a name.
-
-    Where people showed that answers changed (the concept part is above 0) and slices say where, the old answers inside
-    those slices are no longer the truth, and a challenger that unlearns them has not forgotten anything.
-    """
-    holdout = site.holdout(champion)
-    found = site.ledger.steps.get(site.model, window, "slice", SliceReport)
-    if found is None or not found.slices or not judgement.decay.concept.low > 0:
-        return "holdout of the snapshot", holdout
-    return "holdout outside the drifted slices", holdout[assign(found.slices, holdout) == "rest"]
 
 
 def spent_alpha(alpha: float, *, looks: int) -> float:

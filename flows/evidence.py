@@ -8,8 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flows.site import Site
+from monitors.membership import assign
 from records.comparison import Outcome, Verdict
+from records.decay import Judgement
 from records.label import LabelRequest, Purpose
+from records.slice import SliceReport
 from records.window import Window
 
 
@@ -49,6 +52,18 @@ def undecided(site: Site, champion: int) -> tuple[Window, ...]:
         for window, request, outcome in _verdicts(site)
         if outcome == "needs review" and request.generation == champion
     )
+
+
+def old_answers_hold(site: Site, window: Window, judgement: Judgement, rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which old labelled rows still have a true answer, after what people said about a window.
+
+    Where they showed that answers changed (the concept part is above 0) and slices say where, the old answers inside
+    those slices are no longer the truth, and a challenger that unlearns them has not forgotten anything.
+    """
+    found = site.ledger.steps.get(site.model, window, "slice", SliceReport)
+    if found is None or not judgement.decay.concept.low > 0:
+        return np.ones(len(rows), dtype=bool)
+    return np.asarray(assign(found.slices, rows) == "rest")
 
 
 def _verdicts(site: Site) -> list[tuple[Window, LabelRequest, Outcome]]:

@@ -2,6 +2,7 @@
 
 from flows.site import Site
 from models.promote import judge as gate
+from models.review import comparison_note
 from records.comparison import Comparison, Verdict
 from records.decay import Judgement
 from records.errors import Conflict, NotFound
@@ -33,6 +34,7 @@ def _promote(site: Site, judgement: Judgement, challenger: Generation | None, co
         tolerance=settings.tolerance,
         minimum_labels=settings.minimum_labels,
     )
+    site.registry.annotate(challenger.mlflow_run_id, comparison_note(comparison, verdict))
     if verdict.outcome == "promote" and settings.approval == "automatic":
         make_champion(site, challenger, verdict, why=f"window {judgement.decay.window.name}: {verdict.reasons[0]}")
     elif verdict.outcome == "keep":

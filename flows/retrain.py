@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from flows.evidence import Evidence, teaching_labels
+from flows.evidence import Evidence, old_answers_hold, teaching_labels
 from flows.site import Site
 from models.entry import Draft
 from models.recipe import training_frames
@@ -28,12 +28,12 @@ def retrain(site: Site, request: LabelRequest, judgement: Judgement) -> Generati
         lessons = teaching_labels(site, request.window)
         if lessons.frame.empty:
             return None
-        challenger = _retrain(site, request, lessons)
+        challenger = _retrain(site, request, judgement, lessons)
         claim.finish(challenger)
         return challenger
 
 
-def _retrain(site: Site, request: LabelRequest, lessons: Evidence) -> Generation:
+def _retrain(site: Site, request: LabelRequest, judgement: Judgement, lessons: Evidence) -> Generation:
     settings, schema, champion = site.settings.training, site.schema, site.champion()
     first = site.ledger.generations.get(site.model, 1)
     train, holdout = read(first.snapshot)
@@ -47,6 +47,8 @@ def _retrain(site: Site, request: LabelRequest, lessons: Evidence) -> Generation
         loss=site.settings.loss,
         seed=settings.seed,
         serving=settings.serving,
+        still_true=old_answers_hold(site, request.window, judgement, train),
+        forgetting=site.settings.gate.tolerance,
     )
     taught, weights = training_frames(train, labelled, schema)[fit.recipe]
     manifest = taught.assign(weight=weights)

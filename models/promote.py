@@ -38,7 +38,7 @@ def judge(comparison: Comparison, *, margin: float, tolerance: float, minimum_la
         state = _state(regime, limit, minimum_labels)
         states.append(state)
         reasons.append(_sentence(regime, limit, state, comparison.loss, minimum_labels))
-        if state not in ("passed", "failed"):
+        if state not in ("passed", "failed") and regime.kind == "must gain":  # nobody labels a holdout
             needed.append(_labels_needed(regime, limit, minimum_labels))
     if "failed" in states:
         return Verdict("keep", _first(reasons, states, "failed"))
@@ -49,7 +49,7 @@ def judge(comparison: Comparison, *, margin: float, tolerance: float, minimum_la
     if all(state == "passed" for state in states):
         return Verdict("promote", tuple(reasons))
     first = "few" if "few" in states else "unclear"
-    return Verdict("needs review", _first(reasons, states, first), max(needed))
+    return Verdict("needs review", _first(reasons, states, first), max(needed, default=0))
 
 
 def _state(regime: RegimeComparison, limit: float, minimum_labels: int) -> str:

@@ -37,6 +37,7 @@ class Recipe:
 
 RECIPES = (
     Recipe("all data", kept_share=1.0, label_weight=1.0),
+    Recipe("all data, light labels", kept_share=1.0, label_weight=0.1),
     Recipe("recent", kept_share=0.25, label_weight=2.0),
 )
 

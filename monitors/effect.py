@@ -63,11 +63,13 @@ def distance(before: Ids, now: Ids, n_codes: int, pieces: Pieces, *, seed: int) 
     inside = draw(pieces.n_pieces, pieces.per_batch, _N_DRAWS, seed=seed) @ counts[:-1]
     rest = counts.sum(axis=0) - inside
     null = np.abs(inside / inside.sum(axis=1, keepdims=True) - rest / rest.sum(axis=1, keepdims=True)).sum(axis=1) / 2
-    value = beyond_chance(float(np.abs(new - old).sum() / 2), null)
+    plain = float(np.abs(new - old).sum() / 2)
+    value = beyond_chance(plain, null)
     signs = np.sign(new - old) / 2
     rows = _variance(signs, old) / len(before) + _variance(signs, new) / len(now)
     half = _half_width(signs[before], pieces.ids, pieces, rows)
-    return Estimate(value, max(value - half, 0.0), min(value + half, 1.0))
+    lower = min(value, plain - float(np.mean(null**2) ** 0.5))  # chance may have added that much
+    return Estimate(value, max(lower - half, 0.0), min(value + half, 1.0))
 
 
 def _variance(values: NDArray[np.float64], shares: NDArray[np.float64]) -> float:

@@ -62,9 +62,11 @@ def test_weighted_fits_are_accelerated_as_weights_become_copies(
 ) -> None:
     pipeline, record, candidates = challenged[serving]
     assert is_accelerated(pipeline[-1]) == (serving == "accelerated")
-    assert len(candidates) == 4
+    assert len(candidates) == 6
     assert {(one.recipe, one.estimator) for one in candidates} == {
-        (recipe, name) for recipe in ("all data", "recent") for name in ("random_forest", "linear")
+        (recipe, name)
+        for recipe in ("all data", "all data, light labels", "recent")
+        for name in ("random_forest", "linear")
     }
     assert all(one.engines[1].accelerated for one in candidates)
     assert dict(record.params)["chosen by"] == "120 labels in 3 folds"
@@ -93,9 +95,28 @@ def test_the_choice_weighs_a_label_by_one_over_its_inclusion() -> None:
     lopsided = DRIFTED.assign(inclusion=np.where(DRIFTED["hour"] >= 17, 1.0, 0.01))
     candidates = [("all data", "linear")]
     how: dict[str, Any] = {"loss": "brier", "seed": 0}
-    (plain,) = train._choice_losses(TRAIN, even, FLIGHTS, candidates, **how)
-    (early,) = train._choice_losses(TRAIN, lopsided, FLIGHTS, candidates, **how)
+    hold = np.ones(len(TRAIN), dtype=bool)
+    (plain,), _ = train._choice_losses(TRAIN, hold, even, FLIGHTS, candidates, **how)
+    (early,), _ = train._choice_losses(TRAIN, hold, lopsided, FLIGHTS, candidates, **how)
     assert early < plain - 0.01  # before 17 h nothing changed, so the loss there is lower
+
+
+def test_among_candidates_that_do_not_forget_the_lowest_loss_on_labels_is_taken_else_the_least_forgetful() -> None:
+    def told(record: FitRecord, name: str) -> float:
+        return float(dict(record.params)[name])
+
+    for forgetting in (-1.0, 0.01, float("inf")):
+        how = {"serving": "stock", "forgetting": forgetting, **HOW}
+        _, chosen, candidates = challenge(TRAIN, HOLDOUT, DRIFTED, FLIGHTS, **how)
+        faithful = [one for one in candidates if told(one, "forgotten") <= forgetting]
+        name = "cross-validated loss" if faithful else "forgotten"
+        assert told(chosen, name) == min(told(one, name) for one in faithful or candidates)
+
+
+def test_only_old_rows_whose_answers_hold_count_as_forgotten() -> None:
+    nowhere = np.zeros(len(TRAIN), dtype=bool)
+    _, _, candidates = challenge(TRAIN, HOLDOUT, DRIFTED, FLIGHTS, serving="stock", still_true=nowhere, **HOW)
+    assert [dict(one.params)["forgotten"] for one in candidates] == ["+0.00000"] * len(candidates)
 
 
 def test_the_same_seed_makes_the_same_choice_and_the_same_stock_model(challenged: dict[str, Challenged]) -> None:
@@ -109,7 +130,7 @@ def test_the_same_seed_makes_the_same_choice_and_the_same_stock_model(challenged
 def test_a_regression_is_challenged_too() -> None:
     how: dict[str, Any] = {"estimators": ("linear",), "loss": "absolute", "seed": 0}
     _, record, candidates = challenge(TRAIN, HOLDOUT, DRIFTED, DELAYS, serving="accelerated", **how)
-    assert len(candidates) == 2
+    assert len(candidates) == 3
     assert record.holdout_loss > 0
     assert record.engines[1].accelerated
 
