@@ -24,7 +24,7 @@ from records.errors import Conflict, DriftloopError
 from records.label import OpenRequest
 from records.window import Window
 
-WEEKS = 10
+WEEKS = 9
 ERROR_RATE = 0.05
 SKIP_RATE = 0.04
 START_SECONDS = 240.0
@@ -56,7 +56,11 @@ anchor = {anchor}
 
 [labels]
 question = "Did this flight arrive more than 15 minutes late?"
-budget = 240
+budget = 480
+audit_share = 0.6
+
+[training]
+estimators = ["random_forest"]
 
 [services]
 mlflow = "{mlflow}"

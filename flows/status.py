@@ -16,7 +16,7 @@ from records.window import Window
 class WindowStatus:
     """One window: whether it alarmed, its slices, its labels, the decay they showed and what followed.
 
-    `alarm`, `decay` and `verdict` are None while they are not known.
+    `generation` was in charge and `challenger` was taught by the labels, if any. What is not known yet is None.
     """
 
     window: Window
@@ -27,6 +27,7 @@ class WindowStatus:
     labels_answered: int
     decay: Estimate | None
     generation: int | None
+    challenger: int | None
     verdict: str | None
 
 
@@ -74,7 +75,8 @@ def _window(site: Site, window: Window, causes: dict[str, int]) -> WindowStatus:
         labels_asked=len(request.asks) if request else 0,
         labels_answered=len(site.ledger.labels.of(site.model, window=window)),
         decay=judgement.decay.total if judgement else None,
-        generation=causes.get(window.name, alarm.generation if alarm else None),
+        generation=alarm.generation if alarm else None,
+        challenger=causes.get(window.name),
         verdict=verdict.outcome if verdict else None,
     )
 
@@ -107,6 +109,7 @@ def as_json(state: Status) -> dict[str, object]:
                 "labels_answered": item.labels_answered,
                 "decay": _estimate(item.decay),
                 "generation": item.generation,
+                "challenger": item.challenger,
                 "verdict": item.verdict,
             }
             for item in state.windows

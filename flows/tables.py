@@ -1,5 +1,6 @@
 """The state of a monitored model as tables for the terminal."""
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -12,12 +13,15 @@ _VERDICT_STYLE = {"promote": "bold green", "keep": "cyan", "needs review": "yell
 
 def as_tables(state: Status) -> RenderableType:
     """Two tables: every window, then every generation."""
-    windows = Table(title=f"{state.model}: windows", title_justify="left", expand=False)
+    windows = Table(title=f"{state.model}: windows", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("window", "alarm", "top slice", "labels", "decay", "gen.", "verdict"):
-        windows.add_column(name, justify="right" if name in ("labels", "gen.") else "left", overflow="fold")
+        right = name in ("labels", "gen.")
+        windows.add_column(name, justify="right" if right else "left", min_width=22 if name == "top slice" else None)
     for window in state.windows:
         windows.add_row(*_window_cells(window))
-    generations = Table(title=f"{state.model}: generations", title_justify="left")
+    generations = Table(
+        title=f"{state.model}: generations", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for name in ("gen.", "status", "version", "taught by", "why"):
         generations.add_column(name, justify="right" if name in ("gen.", "version") else "left", overflow="fold")
     for item in state.generations:
@@ -47,6 +51,12 @@ def _window_cells(window: WindowStatus) -> tuple[RenderableType, ...]:
     labels = f"{window.labels_answered}/{window.labels_asked}" if window.labels_asked else ""
     top = window.slices[0] if window.slices else "whole window" if window.labels_asked else ""
     verdict = Text(window.verdict or "", _VERDICT_STYLE.get(window.verdict or "", ""))
-    generation = "" if window.generation is None else str(window.generation)
-    name = Text(f"{window.window.start:%Y-%m-%d}")
-    return name, alarm, Text(top), labels, estimate_text(window.decay), generation, verdict
+    generation = str(window.challenger or "")
+    name = Text(f"{window.window.start:%Y-%m-%d}", no_wrap=True)
+    return name, alarm, Text(top), labels, _short(window.decay), generation, verdict
+
+
+def _short(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.value != estimate.value:
+        return estimate_text(estimate)
+    return f"{estimate.value:+.3f} ± {(estimate.high - estimate.low) / 2:.3f}"

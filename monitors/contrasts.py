@@ -1,4 +1,8 @@
-"""How far each draw of pieces is from the rest of the pool, feature by feature, in standard deviations of the draws."""
+"""How far each draw of pieces is from the rest of the pool, feature by feature: two-sample t statistics of pieces.
+
+The spread is that *within* the draw and within the rest, so that a batch that drifted as a whole does not hide behind
+the difference it makes itself.
+"""
 
 from collections.abc import Sequence
 
@@ -35,34 +39,29 @@ def standardise(contrasts: Scores, floors: Scores) -> Scores:
 def column_contrasts(
     columns: Sequence[ColumnSketch], snapshot: PieceSums, batch: PieceSums, members: Members
 ) -> tuple[Scores, list[str]]:
-    """Return the standardised contrasts of single columns and the column each belongs to.
+    """Return the contrasts of single columns, shape `(n_draws, n_features)`, and the column of each feature.
 
-    Shape `(n_draws, n_features)`. `members` says which pieces of the pool (the snapshot's, then the batch's) make each
-    draw. Shares are compared by their square roots, whose spread hardly depends on the share.
+    `members` says which pieces of the pool (the snapshot's, then the batch's) make each draw.
     """
     rows = np.concatenate([snapshot.rows, batch.rows])
     known = np.concatenate([snapshot.known, batch.known])
     single = np.concatenate([snapshot.single, batch.single])
-    unit = _unit(rows, members)
     blocks: list[Scores] = []
     names: list[str] = []
     values = zip(snapshot.values, batch.values, strict=True)
     start = 0
     for place, column in enumerate(columns):
         end = start + len(column.features)
-        tops, bottoms = single[:, start:end], np.repeat(rows[:, None], end - start, axis=1)
+        tops = single[:, start:end]
         if column.numeric:
-            bottoms[:, :-1] = known[:, [place]]
-            means = _differences(members, tops[:, :2], bottoms[:, :2], roots=False)
-            shares = _differences(members, tops[:, 2:], bottoms[:, 2:], roots=True)
-            sds = np.array([_RANK_SD, _MIDDLE_SD, *[_ROOT_SHARE_SD] * 3])
-            contrasts = np.concatenate([means, shares], axis=1)
+            means = _mean_contrasts(members, tops[:, :2], known[:, [place]], np.array([_RANK_SD, _MIDDLE_SD]))
+            edges = _share_contrasts(members, tops[:, 2:4], known[:, [place]])
+            blocks.append(np.concatenate([means, edges, _share_contrasts(members, tops[:, 4:], rows[:, None])], axis=1))
         else:
             new = _share_new(*next(values), rows, members)[:, None]
-            contrasts = np.concatenate([_differences(members, tops, bottoms, roots=True), new], axis=1)
-            sds = np.full(contrasts.shape[1], _ROOT_SHARE_SD)
-        blocks.append(standardise(contrasts, unit * sds / 2))
-        names.extend([column.name] * contrasts.shape[1])
+            new = standardise(new, np.full(1, _ROOT_SHARE_SD / 2 * _unit(rows, members)))
+            blocks.append(np.concatenate([_share_contrasts(members, tops, rows[:, None]), new], axis=1))
+        names.extend([column.name] * blocks[-1].shape[1])
         start = end
     return np.concatenate(blocks, axis=1), names
 
@@ -73,7 +72,6 @@ def pair_contrasts(snapshot: PieceSums, batch: PieceSums, members: Members) -> t
     Cells in which fewer than three rows of a batch are expected are left out.
     """
     rows = np.concatenate([snapshot.rows, batch.rows])
-    floor = _unit(rows, members) * _ROOT_SHARE_SD / 2
     largest, n_cells, pair, best = np.zeros(len(members)), 0, 0, -1.0
     block = 64 * N_CELLS  # bounds the memory
     for start in range(0, snapshot.pairs.shape[1], block):
@@ -81,8 +79,7 @@ def pair_contrasts(snapshot: PieceSums, batch: PieceSums, members: Members) -> t
         kept = np.flatnonzero(cells.sum(axis=0) / rows.sum() * batch.rows.sum() > FEWEST_EXPECTED)
         if kept.size == 0:
             continue
-        contrasts = _differences(members, cells[:, kept], np.repeat(rows[:, None], kept.size, axis=1), roots=True)
-        sizes = np.abs(standardise(contrasts, np.full(kept.size, floor)))
+        sizes = np.abs(_share_contrasts(members, cells[:, kept].astype(np.float64), rows[:, None]))
         largest = np.maximum(largest, sizes.max(axis=1))
         n_cells += kept.size
         top = int(np.argmax(sizes[0]))
@@ -98,8 +95,10 @@ def pair_distance(snapshot: PieceSums, batch: PieceSums, members: Members, pair:
     one.
     """
     cells = np.concatenate([part.pairs[:, pair * N_CELLS : (pair + 1) * N_CELLS] for part in (snapshot, batch)])
-    rows = np.repeat(np.concatenate([snapshot.rows, batch.rows])[:, None], N_CELLS, axis=1)
-    distances = np.abs(_differences(members, cells, rows, roots=False)).sum(axis=1) / 2
+    rows = np.concatenate([snapshot.rows, batch.rows])
+    inside, n_inside = members @ cells, (members @ rows)[:, None]
+    outside = (cells.sum(axis=0) - inside) / (rows.sum() - n_inside)
+    distances = np.abs(inside / n_inside - outside).sum(axis=1) / 2
     return beyond_chance(float(distances[0]), distances[1:])
 
 
@@ -112,16 +111,37 @@ def beyond_chance(distance: float, null: Scores) -> float:
     return float(max(distance**2 - np.mean(np.square(null)), 0.0) ** 0.5)
 
 
-def _differences(members: Members, tops: Scores, bottoms: Scores, *, roots: bool) -> Scores:
+def _mean_contrasts(members: Members, tops: Scores, bottoms: Scores, sds: Scores) -> Scores:
+    """Return t statistics of means per row, `tops / bottoms`; `sds` are what independent rows would have at least."""
+    inside, outside, variance, unit = _two_samples(members, tops, bottoms)
+    with np.errstate(invalid="ignore"):
+        contrasts = (inside - outside) / np.sqrt(np.maximum(variance, np.square(sds / 2)) * unit)
+    return np.nan_to_num(contrasts, nan=0.0)  # nan: no value is known on one side, nothing to compare
+
+
+def _share_contrasts(members: Members, tops: Scores, bottoms: Scores) -> Scores:
+    """Return t statistics of shares on the scale of their square roots, on which rare and common ones spread alike."""
+    inside, outside, variance, unit = _two_samples(members, tops, bottoms)
+    share = tops.sum(axis=0) / np.maximum(bottoms.sum(axis=0), 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.sqrt(np.maximum(variance / (4 * share), (_ROOT_SHARE_SD / 2) ** 2) * unit)
+        contrasts = (np.sqrt(np.maximum(inside, 0)) - np.sqrt(np.maximum(outside, 0))) / spread
+    return np.nan_to_num(contrasts, nan=0.0)
+
+
+def _two_samples(members: Members, tops: Scores, bottoms: Scores) -> tuple[Scores, Scores, Scores, Scores]:
+    """Return the means of each draw and of the rest, the variance of a row within both, and 1/n + 1/m.
+
+    Sums of squares of pieces about the mean of their side: `sum(top**2 / bottom)` less each side's `top**2 / bottom`.
+    """
     inside_top, inside_bottom = members @ tops, members @ bottoms
     outside_top, outside_bottom = tops.sum(axis=0) - inside_top, bottoms.sum(axis=0) - inside_bottom
+    n_pieces = int(np.count_nonzero(bottoms.sum(axis=1)))
     with np.errstate(invalid="ignore", divide="ignore"):
         inside, outside = inside_top / inside_bottom, outside_top / outside_bottom
-    if roots:
-        inside, outside = np.sqrt(np.maximum(inside, 0)), np.sqrt(np.maximum(outside, 0))
-    return np.asarray(
-        np.nan_to_num(inside - outside, nan=0.0)
-    )  # nan: no value is known on one side, nothing to compare
+        squares = np.where(bottoms > 0, np.square(tops) / bottoms, 0.0).sum(axis=0)
+        within = squares - inside_top * np.nan_to_num(inside) - outside_top * np.nan_to_num(outside)
+        return inside, outside, np.maximum(within, 0) / max(n_pieces - 2, 1), 1 / inside_bottom + 1 / outside_bottom
 
 
 def _share_new(before: sparse.csr_matrix, now: sparse.csr_matrix, rows: Scores, members: Members) -> Scores:

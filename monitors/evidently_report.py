@@ -98,20 +98,26 @@ def write_report(report: DriftReport, reference: DataFrame, current: DataFrame, 
     made from, so Evidently's verdict is the record's `drifted`. The page needs no network. Raises `BadData` where
     Evidently cannot draw a column, `StorageFull` when the disk is full; an earlier page is replaced in one step.
     """
-    current = bounded(current, schema, largest_batch(len(reference)))
-    parts = {
-        part.column + OF_MISSING * part.of_missing: part
-        for part in parts_of(bounded(reference, schema), bounded(current, schema), schema)
-    }
-    shown = [(column, parts[_part_name(column)]) for column in most_moved_first(report.columns)]
+    shown = report_parts(report, reference, current, schema)
     with _translated("the report"), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         html = run_report(shown).get_html_str(as_iframe=False)
     return publish(with_summary(html, report), path)
 
 
-def _part_name(column: ColumnDrift) -> str:
-    return column.column + OF_MISSING * column.method.endswith(OF_MISSING)
+def report_parts(
+    report: DriftReport, reference: DataFrame, current: DataFrame, schema: Schema
+) -> list[tuple[ColumnDrift, Part]]:
+    """Return each column of a report with the very sample its score was made from, the most moved first."""
+    current = bounded(current, schema, largest_batch(len(reference)))
+    parts = {
+        (part.column, part.of_missing): part
+        for part in parts_of(bounded(reference, schema), bounded(current, schema), schema)
+    }
+    return [
+        (column, parts[column.column, column.method.endswith(OF_MISSING)])
+        for column in most_moved_first(report.columns)
+    ]
 
 
 def run_report(shown: list[tuple[ColumnDrift, Part]]) -> Any:

@@ -4,6 +4,7 @@ import errno
 import math
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 
@@ -96,7 +97,8 @@ def publish(html: str, path: Path) -> Path:
         temporary.write_text(html, encoding="utf-8")
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(f"the disk is full, so {str(path)!r} was not written; free some space") from error
         raise StorageFull(f"{str(path)!r} cannot be written ({error.strerror}); choose another folder") from error

@@ -54,11 +54,12 @@ def rank(null: Null, current: DataFrame, *, time: str, seed: int = 0) -> Ranked:
     members = _draws(pieces, seed)
     single, names = column_contrasts(null.columns, null.sums, batch, members)
     pair, best_pair, n_cells = pair_contrasts(null.sums, batch, members)
+    freedom = members.shape[1] - 2
     total = np.log(np.square(single).sum(axis=1, keepdims=True) + 1e-12)
     families = {
-        ONE_COLUMN: _score(np.abs(single).max(axis=1), single.shape[1]),
-        COLUMN_PAIR: _score(pair, n_cells),
-        MANY_COLUMNS: _score(standardise(total, np.full(1, 1e-6))[:, 0], 1),
+        ONE_COLUMN: _score(np.abs(single).max(axis=1), single.shape[1], freedom),
+        COLUMN_PAIR: _score(pair, n_cells, freedom),
+        MANY_COLUMNS: _score(standardise(total, np.full(1, 1e-6))[:, 0], 1, len(members) - 2),
     }
     statistics = np.max(list(families.values()), axis=0)
     family = max(families, key=lambda name: float(families[name][0]))
@@ -67,7 +68,7 @@ def rank(null: Null, current: DataFrame, *, time: str, seed: int = 0) -> Ranked:
         carriers = tuple(null.columns[place].name for place in null.pairs[best_pair])
         distance = pair_distance(null.sums, batch, members, best_pair)
     else:
-        carriers = _carriers(np.abs(single[0]), names, len(members), alone=family == ONE_COLUMN)
+        carriers = _carriers(np.abs(single[0]), names, freedom, alone=family == ONE_COLUMN)
     p_value = rank_p(float(statistics[0]), statistics[1:])
     return Ranked(float(statistics[0]), p_value, family, carriers, distance, len(members) - 1)
 
@@ -81,18 +82,19 @@ def _draws(pieces: Pieces, seed: int) -> Members:
     return np.insert(drawn, pieces.n_pieces, 0, axis=1)
 
 
-def _score(sizes: Scores, n_tests: int) -> Scores:
-    """Turn the largest of `n_tests` standardised contrasts of each draw into minus log10 of a Bonferroni p-value."""
+def _score(sizes: Scores, n_tests: int, freedom: int) -> Scores:
+    """Turn the largest of `n_tests` t statistics of each draw into minus log10 of a Bonferroni p-value."""
     if n_tests == 0:
         return np.full(len(sizes), -_HIGHEST_SCORE)
-    logs = stats.t.logsf(sizes, max(len(sizes) - 2, 1)) / np.log(10)
+    logs = stats.t.logsf(sizes, max(freedom, 1)) / np.log(10)
     return np.asarray(np.clip(-logs - np.log10(2 * n_tests), -_HIGHEST_SCORE, _HIGHEST_SCORE))
 
 
-def _carriers(sizes: Scores, names: list[str], n_draws: int, *, alone: bool) -> tuple[str, ...]:
+def _carriers(sizes: Scores, names: list[str], freedom: int, *, alone: bool) -> tuple[str, ...]:
     largest: dict[str, float] = {}
     for name, size in zip(names, sizes, strict=True):
         largest[name] = max(largest.get(name, 0.0), float(size))
     ordered = sorted(largest, key=lambda name: (-largest[name], name))
-    clear = [name for name in ordered if _score(np.full(n_draws, largest[name]), len(sizes))[0] >= -np.log10(NAMED_P)]
+    scores = _score(np.array([largest[name] for name in ordered]), len(sizes), freedom)
+    clear = [name for name, score in zip(ordered, scores, strict=True) if score >= -np.log10(NAMED_P)]
     return tuple((clear if alone else ordered)[:MOST_NAMED]) or (ordered[0],)

@@ -24,7 +24,7 @@ class Window:
 
     @property
     def name(self) -> str:
-        """A short name people can read and file systems accept; minutes appear only when there are any."""
+        """A short name people can read and file systems accept; a time of day appears only if there is one."""
         return f"{_short(self.start)}_{_short(self.end)}"
 
     @property
@@ -64,4 +64,6 @@ def windows_between(start: datetime, end: datetime, *, length: timedelta, anchor
 
 
 def _short(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d" if (moment.hour, moment.minute) == (0, 0) else "%Y-%m-%dT%H%M")
+    if moment.second:
+        return moment.strftime("%Y-%m-%dT%H%M%S")
+    return moment.strftime("%Y-%m-%dT%H%M" if moment.hour or moment.minute else "%Y-%m-%d")

@@ -55,7 +55,7 @@ def test_without_drift_the_average_run_until_an_alarm_is_at_least_the_limit(limi
         evidence, n_batches = 0.0, 0
         while evidence < limit:
             p_value = (1 + generator.integers(0, n_draws + 1)) / (n_draws + 1)
-            evidence, n_batches = (evidence + 1) * e_value(p_value), n_batches + 1
+            evidence, n_batches = (evidence + 1) * e_value(float(p_value)), n_batches + 1
         runs.append(n_batches)
     assert np.mean(runs) - 2 * np.std(runs) / 20 >= limit
 

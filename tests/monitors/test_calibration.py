@@ -30,11 +30,10 @@ def test_p_values_are_valid_where_days_are_exchangeable(
     snapshot_days: int, batch_days: int, per_day: int, day_sd: float
 ) -> None:
     """At most 10 % (and 30 %) of undrifted batches get p <= .1 (.3), within three standard errors of 80 batches."""
-    size = {"per_day": per_day, "day_sd": day_sd}
     p_values = [
         ranked(
-            rows_of(snapshot_days, seed=2 * draw, **size),
-            rows_of(batch_days, seed=2 * draw + 1, **size),
+            rows_of(snapshot_days, seed=2 * draw, per_day=per_day, day_sd=day_sd),
+            rows_of(batch_days, seed=2 * draw + 1, per_day=per_day, day_sd=day_sd),
             length=timedelta(days=batch_days),
             seed=draw,
         ).p_value
