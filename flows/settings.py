@@ -192,7 +192,8 @@ class Settings(BaseSettings):
 
     def window_at(self, moment: datetime) -> Window:
         """Return the window that a run scheduled for `moment` is about: the last one complete by then."""
-        ready = moment.astimezone(UTC) - timedelta(hours=self.windows.delay_hours)
+        plain = datetime.fromtimestamp(moment.timestamp(), UTC)  # Prefect hands over pendulum's kind of datetime
+        ready = plain - timedelta(hours=self.windows.delay_hours)
         return last_complete(ready, length=self.windows.length, anchor=self.windows.anchor)
 
     def located(self, url: str) -> str:

@@ -16,7 +16,7 @@ def as_tables(state: Status) -> RenderableType:
     windows = Table(title=f"{state.model}: windows", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("window", "alarm", "top slice", "labels", "decay", "gen.", "verdict"):
         right = name in ("labels", "gen.")
-        windows.add_column(name, justify="right" if right else "left", min_width=22 if name == "top slice" else None)
+        windows.add_column(name, justify="right" if right else "left", min_width=14 if name == "top slice" else None)
     for window in state.windows:
         windows.add_row(*_window_cells(window))
     generations = Table(
@@ -59,4 +59,4 @@ def _window_cells(window: WindowStatus) -> tuple[RenderableType, ...]:
 def _short(estimate: Estimate | None) -> str:
     if estimate is None or estimate.value != estimate.value:
         return estimate_text(estimate)
-    return f"{estimate.value:+.3f} ± {(estimate.high - estimate.low) / 2:.3f}"
+    return f"{estimate.value:+.3f} ±{(estimate.high - estimate.low) / 2:.3f}"

@@ -116,7 +116,7 @@ def _mean_contrasts(members: Members, tops: Scores, bottoms: Scores, sds: Scores
     inside, outside, variance, unit = _two_samples(members, tops, bottoms)
     with np.errstate(invalid="ignore"):
         contrasts = (inside - outside) / np.sqrt(np.maximum(variance, np.square(sds / 2)) * unit)
-    return np.nan_to_num(contrasts, nan=0.0)  # nan: no value is known on one side, nothing to compare
+    return np.asarray(np.nan_to_num(contrasts, nan=0.0))  # nan: no value is known on one side, nothing to compare
 
 
 def _share_contrasts(members: Members, tops: Scores, bottoms: Scores) -> Scores:
@@ -126,7 +126,7 @@ def _share_contrasts(members: Members, tops: Scores, bottoms: Scores) -> Scores:
     with np.errstate(invalid="ignore", divide="ignore"):
         spread = np.sqrt(np.maximum(variance / (4 * share), (_ROOT_SHARE_SD / 2) ** 2) * unit)
         contrasts = (np.sqrt(np.maximum(inside, 0)) - np.sqrt(np.maximum(outside, 0))) / spread
-    return np.nan_to_num(contrasts, nan=0.0)
+    return np.asarray(np.nan_to_num(contrasts, nan=0.0))
 
 
 def _two_samples(members: Members, tops: Scores, bottoms: Scores) -> tuple[Scores, Scores, Scores, Scores]:

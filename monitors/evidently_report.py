@@ -7,7 +7,7 @@ about 20 s of processor time, so it is imported when it is first used.
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from pandas import DataFrame, Series
 from monitors.page import most_moved_first, publish, with_summary
 from monitors.parts import OF_MISSING, Part, bounded, parts_of
 from monitors.pieces import largest_batch
+from monitors.words import value_text
 from records.drift import ColumnDrift, DriftReport
 from records.errors import BadData
 from records.schema import Schema
@@ -86,9 +87,7 @@ def score_part(reference: Series, current: Series, part: Part, method: str | Non
         named = test.name + OF_MISSING * part.of_missing
         if reference.empty or current.empty:
             return named, float("nan")
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return named, float(test(reference, current, kind, None).drift_score)
+        return named, float(test(reference, current, kind, None).drift_score)
 
 
 def write_report(report: DriftReport, reference: DataFrame, current: DataFrame, schema: Schema, path: Path) -> Path:
@@ -99,8 +98,7 @@ def write_report(report: DriftReport, reference: DataFrame, current: DataFrame, 
     Evidently cannot draw a column, `StorageFull` when the disk is full; an earlier page is replaced in one step.
     """
     shown = report_parts(report, reference, current, schema)
-    with _translated("the report"), np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _translated("the report"):
         html = run_report(shown).get_html_str(as_iframe=False)
     return publish(with_summary(html, report), path)
 
@@ -125,22 +123,23 @@ def run_report(shown: list[tuple[ColumnDrift, Part]]) -> Any:
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
+    labels = plain_labels([part.name for _, part in shown])
     sides: dict[str, dict[str, Series]] = {"reference": {}, "current": {}}
     kinds: dict[bool, list[str]] = {True: [], False: []}
-    for column, part in shown:
-        as_number = part.numeric and column.method not in (
-            "chisquare",
-            "z",
-        )  # Evidently shows those for categories only
-        kinds[as_number].append(part.name)
+    for (column, part), label in zip(shown, labels, strict=True):
+        as_number = part.numeric and column.method not in ("chisquare", "z")  # shown for categories only
+        kinds[as_number].append(label)
         for side, values in (("reference", part.reference), ("current", part.current)):
-            sides[side][part.name] = values if as_number else _texts(values, part)
+            sides[side][label] = values if as_number else _texts(values, part)
     definition = DataDefinition(numerical_columns=kinds[True], categorical_columns=kinds[False])
     data = {side: Dataset.from_pandas(DataFrame(columns), definition) for side, columns in sides.items()}
+    records = [column for column, _ in shown]
     preset = DataDriftPreset(
-        columns=[part.name for _, part in shown],
-        per_column_method={part.name: column.method.removesuffix(OF_MISSING) for column, part in shown},
-        per_column_threshold={part.name: column.threshold for column, part in shown},
+        columns=labels,
+        per_column_method=dict(
+            zip(labels, (column.method.removesuffix(OF_MISSING) for column in records), strict=True)
+        ),
+        per_column_threshold=dict(zip(labels, (column.threshold for column in records), strict=True)),
         drift_share=0.5 / max(len(shown), 1),  # one drifted column is drift of the whole, as in the record
     )
     return Report([preset], include_tests=False).run(data["current"], data["reference"])
@@ -149,7 +148,22 @@ def run_report(shown: list[tuple[ColumnDrift, Part]]) -> Any:
 def _texts(values: Series, part: Part) -> Series:
     if part.numeric:
         return values.map(lambda number: f"{number:g}", na_action="ignore")
-    return Series(np.array(part.values, dtype=object)[values.to_numpy()], dtype=object)
+    return Series(np.array(plain_labels(part.values), dtype=object)[values.to_numpy()], dtype=object)
+
+
+def plain_labels(texts: Sequence[str]) -> list[str]:
+    """Return short labels, all different, that cannot become markup: Evidently writes texts into a script as they are.
+
+    >>> plain_labels(["</script><b>", "a" * 99, "a" * 98])
+    ['‹/script›‹b›', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…′']
+    """
+    labels: dict[str, None] = {}
+    for text in texts:
+        label = value_text(text).replace("<", "‹").replace(">", "›")
+        while label in labels:
+            label += "′"
+        labels[label] = None
+    return list(labels)
 
 
 @contextmanager
@@ -159,7 +173,9 @@ def _translated(what: str) -> Iterator[None]:
     from evidently.legacy.base_metric import ColumnNotFound
 
     try:
-        yield
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Evidently divides by the counts of values that are new
+            yield
     except (Exception, ColumnNotFound, ReferenceMetricNotFound) as error:
         logging.getLogger(__name__).debug("Evidently failed", exc_info=True)
         raise BadData(

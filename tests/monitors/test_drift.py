@@ -212,7 +212,7 @@ def test_any_table_that_passes_the_schema_can_be_measured(seed: int) -> None:
                     "tied": generator.integers(0, 3, n_rows),
                     "gaps": np.where(generator.random(n_rows) < 0.7, np.nan, 1e-300),
                     "name": [f"n{value}" for value in generator.zipf(1.3, n_rows)],
-                    "flag": generator.choice([True, False, None], n_rows),
+                    "flag": generator.choice(np.array([True, False, None]), n_rows),
                 }
             ),
             schema,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from monitors.drift import measure
 from monitors.evidently_report import column_scores, report_parts, run_report, write_report
@@ -18,14 +18,14 @@ from records.schema import Schema
 from tests.monitors.rows import START, rows_of, schema_of, window_of
 
 SCHEMA = dataclasses.replace(schema_of(3), units=(("x0", "°F"),))
-FULL = Path("/dev/full")
+HOSTILE = "<script>document.title='stolen'</script>"
 
 
 def moved(n_days: int = 7, per_day: int = 100) -> DataFrame:
     current = rows_of(n_days, seed=1, per_day=per_day, n_numeric=3, start=START)
     current["x0"] += 0.5
     current.loc[::8, "x1"] = np.nan
-    current.loc[::9, "carrier"] = "<script>document.title='stolen'</script>"
+    current.loc[::9, "carrier"] = HOSTILE
     return current
 
 
@@ -105,12 +105,31 @@ def test_the_summary_says_what_the_record_says_and_escapes_it(snapshot: DataFram
     head = html[html.index("<section class='dl'>") : html.index("</section>")]
     assert "Drift of &lt;b&gt;flights&lt;/b&gt;, 6 January 2014 to 13 January 2014" in head
     assert "<b>" not in head
-    assert "<script>document" not in html
     assert "&lt;script&gt;document.title" in head
+    assert r"\u2039script\u203adocument.title" in html[html.index("</section>") :]
     assert "This window is out of the ordinary (p = 0.0083). 3 columns of 4 drifted." in head
     assert "x0 is higher by 0.5" in head
     for column in report.columns:
         assert f"{column.score:.3g}, threshold {column.threshold:.3g}" in head
+
+
+def test_neither_a_value_nor_a_name_becomes_markup(snapshot: DataFrame, tmp_path: Path) -> None:
+    schema = dataclasses.replace(SCHEMA, numeric=(HOSTILE, "x1", "x2"), categorical=("</section>",))
+    named = {"x0": HOSTILE, "carrier": "</section>"}
+    reference, current = snapshot.rename(columns=named), moved().rename(columns=named)
+    report = report_of(reference, current, schema, model=HOSTILE)
+    html = write_report(report, reference, current, schema, tmp_path / "drift.html").read_text()
+    assert HOSTILE not in html
+    assert html.count("</section>") == 1
+
+
+def test_a_very_long_value_does_not_blow_up_the_page(snapshot: DataFrame, tmp_path: Path) -> None:
+    current = moved()
+    current.loc[:300, "carrier"], current.loc[301:, "carrier"] = "v" * 10**5, "v" * 10**5 + "w"
+    report = report_of(snapshot, current)
+    path = write_report(report, snapshot, current, SCHEMA, tmp_path / "drift.html")
+    assert path.stat().st_size < 6 * 10**6
+    assert evidently_says(report, snapshot, current, SCHEMA)["carrier"][1] == pytest.approx(report.columns[3].score)
 
 
 def test_the_page_loads_nothing_from_the_network_and_nothing_is_sent(
@@ -137,7 +156,7 @@ def test_a_page_can_be_drawn_for_every_odd_column(snapshot: DataFrame, tmp_path:
 
 def test_no_error_of_evidently_leaks(snapshot: DataFrame) -> None:
     with pytest.raises(BadData, match=r"Evidently cannot test 'x0' \(TypeError: .*look at this column's values"):
-        column_scores(snapshot, moved().assign(x0=[["list"]] * 700), SCHEMA)
+        column_scores(snapshot, moved().assign(x0=Series([["list"]] * 700)), SCHEMA)
 
 
 def test_evidentlys_errors_that_are_no_exceptions_are_translated_too() -> None:
