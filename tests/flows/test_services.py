@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -67,6 +68,7 @@ def test_the_loop_closes_on_the_real_services(engine, place, first_day, labelers
         if site.ledger.requests.open(site.model):
             break
     (item,) = site.ledger.requests.open(site.model)
+    assert item.project is not None
     asked = item.request
     assert count_tasks(settings, item.project) == len(asked.asks) == 400
 
@@ -127,7 +129,7 @@ def test_a_scheduled_run_starts_by_itself_and_does_the_window_it_was_scheduled_f
     )
     with services.serving([worker], timeout_seconds=START_SECONDS):
         deadline = time.monotonic() + 240
-        done = []
+        done: list[dict[str, Any]] = []
         while not done and time.monotonic() < deadline:
             time.sleep(2)
             runs = flow_runs(prefect_server)
@@ -140,7 +142,9 @@ def test_a_scheduled_run_starts_by_itself_and_does_the_window_it_was_scheduled_f
     meant = datetime.fromisoformat(run["expected_start_time"])
     window = Site(load_settings(settings.path)).settings.window_at(meant)
     assert run["name"] == f"watch scheduled {window.name}"
-    assert site.ledger.steps.get("scheduled", window, "ingest", Batch).facts.n_rows == 30
+    batch = site.ledger.steps.get("scheduled", window, "ingest", Batch)
+    assert batch is not None
+    assert batch.facts.n_rows == 30
 
 
 def test_deploying_twice_registers_once(place, prefect_server, tmp_path):
@@ -170,9 +174,9 @@ def test_deploying_twice_registers_once(place, prefect_server, tmp_path):
 def test_a_service_that_is_away_or_refuses_is_one_sentence(asked, variable, value, sentence, monkeypatch, request):
     monkeypatch.setenv("DRIFTLOOP_LABEL_STUDIO_TOKEN", "1" * 40)
     monkeypatch.setenv(variable, value)
-    command = {"DRIFTLOOP_TABLE__URL": ("watch", "--at", "2024-06-03")}.get(variable, ("learn",))
+    command = ["watch", "--at", "2024-06-03"] if variable == "DRIFTLOOP_TABLE__URL" else ["learn"]
     if variable == "DRIFTLOOP_SERVICES__MLFLOW":
-        command = ("adopt", "training.parquet")
+        command = ["adopt", "training.parquet"]
         monkeypatch.setenv("DRIFTLOOP_MODEL", "another")
     if variable == "DRIFTLOOP_LABEL_STUDIO_TOKEN":
         monkeypatch.setenv("DRIFTLOOP_SERVICES__LABEL_STUDIO", request.getfixturevalue("label_studio").url)
@@ -191,9 +195,10 @@ def count_tasks(settings: Settings, project: int) -> int:
     return int(answer.raise_for_status().json()["task_number"])
 
 
-def flow_runs(server: PrefectServer) -> list[dict[str, object]]:
+def flow_runs(server: PrefectServer) -> list[dict[str, Any]]:
     answer = httpx.post(f"{server.api_url}/flow_runs/filter", json={"sort": "START_TIME_DESC"}, timeout=60)
-    return answer.raise_for_status().json()
+    runs: list[dict[str, Any]] = answer.raise_for_status().json()
+    return runs
 
 
 def artifacts(server: PrefectServer, key: str) -> list[str]:
