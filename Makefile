@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo up down status test test-pure lint bench clean
+.PHONY: help install demo up down status test test-pure lint clean
 
 UV := .tools/bin/uv
 PYTHON := .venv/bin/python
@@ -44,9 +44,6 @@ lint: $(SYNCED) ## Check style, types and who may import whom
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy $(ROOMS) deploy benchmarks tests
 	.venv/bin/lint-imports
-
-bench: $(SYNCED) ## Run the side-by-side measurements
-	$(PYTHON) -m benchmarks $(ARGS)
 
 clean: ## Remove what was installed and what the demo left (not .local/stack)
 	if [ -x $(PYTHON) ]; then $(PYTHON) -m deploy.stack down; fi

@@ -1,13 +1,15 @@
 """What a flow run shows in the Prefect UI: pages made of plain records, and the door that keeps them."""
 
-from prefect.artifacts import create_markdown_artifact
+from urllib.parse import urlencode
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from flows.learn import Learned
 from flows.markdown import bar, table, text
 from flows.site import Site
 from flows.tables import estimate_text
-from flows.watch import Watched
-from records.drift import ColumnDrift, Estimate
+from flows.watch import Watched, drift_page
+from records.drift import Alarm, ColumnDrift, Estimate
 
 
 def watched_page(watched: Watched) -> str:
@@ -60,17 +62,29 @@ def learned_page(model: str, learned: Learned) -> str:
 
 def publish_watched(site: Site, watched: Watched) -> None:
     """Keep the page of a watched window in Prefect, with a link to the drift report of an alarm."""
-    key = f"{site.model}-watch".lower().replace("_", "-")
+    key, name = f"{site.model}-watch".lower().replace("_", "-"), watched.batch.window.name
     page = watched_page(watched)
     if watched.alarm.raised:
         page += f"\n\n{_links(site)}"
-    create_markdown_artifact(page, key=key, description=f"{site.model} {watched.batch.window.name}")
+        link = report_link(site, watched.alarm)
+        create_link_artifact(link, link_text=f"Evidently's report of {name}", key=f"{key}-report", description=name)
+    create_markdown_artifact(page, key=key, description=f"{site.model} {name}")
 
 
 def publish_learned(site: Site, learned: Learned) -> None:
     """Keep the page of a label request in Prefect."""
     key = f"{site.model}-learn".lower().replace("_", "-")
     create_markdown_artifact(learned_page(site.model, learned), key=key, description=learned.progress.window.name)
+
+
+def report_link(site: Site, alarm: Alarm) -> str:
+    """Where the drift report of an alarm can be opened: MLflow's server if there is one, else the file itself."""
+    path = drift_page(site, alarm.window)
+    generation = site.ledger.generations.get(site.model, alarm.generation)
+    if site.settings.services.mlflow.startswith("http"):
+        query = urlencode({"run_uuid": generation.mlflow_run_id, "path": path.name})
+        return f"{site.settings.services.mlflow}/get-artifact?{query}"
+    return path.as_uri()
 
 
 def _links(site: Site) -> str:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 from flows.ask import ask
@@ -119,11 +120,16 @@ def _decide(site: Site, batch: Batch, report: DriftReport) -> Alarm:
     )
     if alarm.raised:
         champion = site.champion()
-        path = site.settings.folder / "reports" / f"drift-{batch.window.name}.html"
+        path = drift_page(site, batch.window)
         reference, _ = reference_rows(site, champion)
         write_report(report, reference, site.sample(batch.window), site.schema, path)
         site.registry.annotate(champion.mlflow_run_id, Note(artifacts=(path,)))
     return alarm
+
+
+def drift_page(site: Site, window: Window) -> Path:
+    """Where the drift report of an alarming window is kept."""
+    return site.settings.folder / "reports" / f"drift-{window.name}.html"
 
 
 def find_slices(site: Site, batch: Batch, alarm: Alarm) -> SliceReport:
