@@ -15,8 +15,8 @@ from records.drift import Alarm, ColumnDrift, Estimate
 def watched_page(watched: Watched) -> str:
     """The Monday-morning page of one window: what moved, where, and whom we asked."""
     report, alarm = watched.report, watched.alarm
-    head = "🔴 Alarm" if alarm.raised else "🟢 Quiet"
-    moved = sorted(report.columns, key=lambda column: column.adjusted_p)
+    head = "ALARM" if alarm.raised else "Quiet"
+    moved = sorted(report.columns, key=lambda column: (not column.drifted, column.adjusted_p))
     slices = [
         (slice_.name, f"{slice_.share_reference:.1%}", f"{slice_.share_current:.1%}", _ratio(slice_.ratio))
         for slice_ in watched.slices.slices
@@ -27,7 +27,7 @@ def watched_page(watched: Watched) -> str:
         f"{watched.batch.facts.n_rows:,} rows; evidence {alarm.evidence:.1f} of {alarm.limit:.0f};"
         f" joint test p = {report.joint.p_value:.3f}.",
         "## Columns",
-        table(("column", "what changed", "effect", "", "adjusted p", "drifted"), [_column_cells(c) for c in moved]),
+        table(("column", "drifted", "effect", "size", "adjusted p", "what changed"), [_column_cells(c) for c in moved]),
     ]
     if slices:
         parts += ["## Slices", table(("slice", "share before", "share now", "ratio"), slices)]
@@ -101,7 +101,7 @@ def _links(site: Site) -> str:
 def _column_cells(column: ColumnDrift) -> tuple[object, ...]:
     drifted = "yes" if column.drifted else ""
     effect = column.effect.value
-    return column.column, column.sentence, f"{effect:+.2f}", bar(abs(effect)), f"{column.adjusted_p:.3f}", drifted
+    return column.column, drifted, f"{effect:+.2f}", bar(abs(effect)), f"{column.adjusted_p:.3f}", column.sentence
 
 
 def _ratio(ratio: Estimate) -> str:

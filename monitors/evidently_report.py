@@ -140,7 +140,7 @@ def run_report(shown: list[tuple[ColumnDrift, Part]]) -> Any:
             zip(labels, (column.method.removesuffix(OF_MISSING) for column in records), strict=True)
         ),
         per_column_threshold=dict(zip(labels, (column.threshold for column in records), strict=True)),
-        drift_share=0.5 / max(len(shown), 1),  # one drifted column is drift of the whole, as in the record
+        drift_share=float(f"{0.5 / max(len(shown), 1):.1g}"),  # one drifted column is drift of the whole
     )
     return Report([preset], include_tests=False).run(data["current"], data["reference"])
 

@@ -38,7 +38,8 @@ _HEAD = (
 
 
 def with_summary(html: str, report: DriftReport) -> str:
-    """Return the page `html` with a summary of `report` at the top of its body; every text is escaped."""
+    """Return the page `html` with a title and a summary of `report` at the top; every text is escaped."""
+    html = html.replace("<head>", f"<head><title>{escape(_title(report))}</title>", 1)
     place = html.find("<body")
     place = html.find(">", place) + 1 if place >= 0 else 0
     return html[:place] + summary(report) + html[place:]
@@ -54,7 +55,7 @@ def summary(report: DriftReport) -> str:
     n_still = sum(not column.drifted for column in columns)
     notes = "".join(f"<p class='quiet'>{escape(note)}</p>" for note in report.notes)
     return (
-        f"{_STYLE}<section class='dl'><h1>Drift of {escape(report.model)}, {escape(_days(report))}</h1>"
+        f"{_STYLE}<section class='dl'><h1>{escape(_title(report))}</h1>"
         f"<p class='quiet'>{report.n_current:,} rows against the {report.n_reference:,} of generation"
         f" {report.generation}'s snapshot; {report.n_chunks} batches drawn from it say what is ordinary.</p>"
         f"<p class='lead{' moved' * unusual}'>{escape(_lead(report, unusual=unusual))}</p>"
@@ -85,7 +86,8 @@ def _lead(report: DriftReport, *, unusual: bool) -> str:
             f" Most telling: {' and '.join(joint.columns)} go together in another way (distance {joint.effect:.2f})."
         )
     elif unusual:
-        words += f" Most telling: {', '.join(joint.columns)} ({joint.family})."
+        how = "each by itself" if joint.family == "one column" else "many small shifts together"
+        words += f" Most telling: {', '.join(joint.columns)} ({how})."
     return words
 
 
@@ -142,6 +144,10 @@ def _size(column: ColumnDrift) -> float:
 
 def _columns(n: int) -> str:
     return "1 column" if n == 1 else f"{n} columns"
+
+
+def _title(report: DriftReport) -> str:
+    return f"Drift of {report.model}, {_days(report)}"
 
 
 def _days(report: DriftReport) -> str:

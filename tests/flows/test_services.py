@@ -91,7 +91,7 @@ def test_the_loop_closes_on_the_real_services(engine, place, first_day, labelers
     names = [run["name"] for run in flow_runs(prefect_server)]
     assert f"watch {site.model} {asked.window.name}" in names
     pages = artifacts(prefect_server, f"{site.model}-watch")
-    assert any("Alarm" in page and "channel" in page for page in pages)
+    assert any("ALARM" in page and "channel" in page for page in pages)
     (link,) = artifacts(prefect_server, f"{site.model}-watch-report")
     assert f"drift-{asked.window.name}.html" in link
     assert any("promote" in page for page in artifacts(prefect_server, f"{site.model}-learn"))
