@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -81,21 +82,15 @@ def challenge(
         raise BadSettings("there is no estimator to choose from; name one in training.estimators")
     frames = training_frames(snapshot_train, labelled, schema)
     candidates = [(recipe, name) for recipe in frames for name in estimators]
+
+    def settle(recipe: str, name: str) -> tuple[Pipeline, FitRecord]:
+        taught, weights = frames[recipe]
+        learn = partial(fit, taught, holdout, schema, weights=weights, loss=loss, seed=seed, serving=serving)
+        return learn(estimator=name, recipe=recipe)
+
     if len(labelled) < FEWEST_LABELS:
         why = (("chosen by", f"default: {len(labelled)} labels are too few to choose"),)
-        recipe, name = candidates[0]
-        train, weights = frames[recipe]
-        pipeline, record = fit(
-            train,
-            holdout,
-            schema,
-            estimator=name,
-            recipe=recipe,
-            weights=weights,
-            loss=loss,
-            seed=seed,
-            serving=serving,
-        )
+        pipeline, record = settle(*candidates[0])
         record = replace(record, params=record.params + why)
         return pipeline, record, (record,)
     truths = np.ones(len(snapshot_train), dtype=bool) if still_true is None else still_true
@@ -114,17 +109,7 @@ def challenge(
     train, weights = frames[recipe]
     chosen = ("chosen by", f"{len(labelled)} labels in {N_FOLDS} folds")
     if serving == "stock":
-        pipeline, record = fit(
-            train,
-            holdout,
-            schema,
-            estimator=name,
-            recipe=recipe,
-            weights=weights,
-            loss=loss,
-            seed=seed,
-            serving=serving,
-        )
+        pipeline, record = settle(recipe, name)
         return pipeline, replace(record, params=(*record.params, *records[best].params[-2:], chosen)), tuple(records)
     agreement = _agreement(train, holdout, schema, name, loss, seed)
     record = replace(records[best], params=(*records[best].params, chosen, *agreement))

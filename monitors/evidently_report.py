@@ -142,7 +142,8 @@ def run_report(shown: list[tuple[ColumnDrift, Part]]) -> Any:
         per_column_threshold=dict(zip(labels, (column.threshold for column in records), strict=True)),
         drift_share=float(f"{0.5 / max(len(shown), 1):.1g}"),  # one drifted column is drift of the whole
     )
-    return Report([preset], include_tests=False).run(data["current"], data["reference"])
+    with _translated("the report"):
+        return Report([preset], include_tests=False).run(data["current"], data["reference"])
 
 
 def _texts(values: Series, part: Part) -> Series:
