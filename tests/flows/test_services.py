@@ -162,6 +162,26 @@ def test_deploying_twice_registers_once(place, prefect_server, tmp_path):
     assert {one["concurrency_options"]["collision_strategy"] for one in mine} == {"CANCEL_NEW"}
 
 
+def test_the_deployment_file_registers_the_same_two_deployments(place, prefect_server, tmp_path, monkeypatch):
+    root = Path(__file__).resolve().parents[2]
+    settings = place("from-a-file", f"sqlite:///{tmp_path}/ledger.db")
+    monkeypatch.setenv("DRIFTLOOP_ROOT", str(root))
+    monkeypatch.setenv("DRIFTLOOP_CONFIG", str(settings.path))
+    program = [str(Path(sys.executable).with_name("prefect")), "--no-prompt"]
+    steps = (
+        ["work-pool", "create", "driftloop", "--type", "process", "--overwrite"],
+        ["deploy", "--all", "--prefect-file", "deploy/prefect.yaml"],
+    )
+    for step in steps:
+        done = subprocess.run([*program, *step], cwd=root, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    found = httpx.post(f"{prefect_server.api_url}/deployments/filter", json={}).json()
+    mine = [deployment for deployment in found if deployment["name"] == "monitored-model"]
+    assert {one["entrypoint"] for one in mine} == {"flows/deployed.py:watch", "flows/deployed.py:learn"}
+    assert {one["parameters"]["settings"] for one in mine} == {str(settings.path)}
+    assert all(one["schedules"] and one["concurrency_options"]["collision_strategy"] == "CANCEL_NEW" for one in mine)
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
