@@ -56,7 +56,7 @@ anchor = {anchor}
 
 [labels]
 question = "Did this flight arrive more than 15 minutes late?"
-budget = 480
+budget = 240
 audit_share = 0.6
 
 [training]
