@@ -1,6 +1,7 @@
 """The command line: `driftloop init | adopt | watch | learn | promote | rollback | status | explain | deploy`."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,8 +55,11 @@ def init(
 
     Reads nothing, writes one file, never over an existing one.
     """
+    from flows.settings import MODEL_NAME
     from flows.starter import starter
 
+    if not re.fullmatch(MODEL_NAME, model):
+        raise BadSettings(f"{model!r} cannot name a model; use up to 40 letters, digits, - and _, a letter first")
     if show:
         print(starter(model), end="")
         return
@@ -90,10 +94,13 @@ def adopt(
     from flows.adopt import adopt as run_adopt
 
     with _site(config) as site, _steps(as_json) as run:
+        present = site.ledger.generations.champion(site.model)
+        if present is not None:
+            err.print(f"{site.model} was adopted before: generation {present.number} is champion; nothing changed.")
         generation = run_adopt(site, data, table=table, pipeline_uri=pipeline, run=run)
     if as_json:
         _print_record(generation)
-    else:
+    elif present is None:
         out.print(
             f"Generation {generation.number} of {site.model} is champion: {generation.fit.estimator},"
             f" {generation.fit.loss} loss {generation.fit.holdout_loss:.4f} on {generation.snapshot.n_holdout:,}"

@@ -13,7 +13,7 @@ from records.errors import BadSettings
 from records.schema import Schema
 from records.window import Window, last_complete
 
-Share = Annotated[float, Field(ge=0, le=1)]
+MODEL_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,39}$"
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
         env_prefix="DRIFTLOOP_", env_nested_delimiter="__", frozen=True, extra="forbid", hide_input_in_errors=True
     )
 
-    model: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
+    model: Annotated[str, Field(pattern=MODEL_NAME)]
     table: Table
     columns: Columns
     windows: Windows = Windows()
