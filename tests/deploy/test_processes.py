@@ -199,4 +199,5 @@ def serving_program(folder: Path, port: int, *, stop_signal: int = signal.SIGTER
 
 def run(program: str, *, prefix: str = "") -> "subprocess.Popen[bytes]":
     code = f"{prefix}\n{textwrap.dedent(program)}"
-    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    command = ["env", "--default-signal=INT", sys.executable, "-c", code]  # a shell's background jobs ignore it
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})

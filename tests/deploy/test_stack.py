@@ -81,7 +81,8 @@ def test_the_stack_outlives_its_command_starts_once_and_stops_completely(tmp_pat
 @pytest.mark.services
 def test_ctrl_c_while_starting_stops_what_was_started(tmp_path: Path) -> None:
     ports = keep_ports(tmp_path)
-    child = subprocess.Popen(command("up", tmp_path), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    words = ["env", "--default-signal=INT", *command("up", tmp_path)]  # a shell's background jobs ignore it
+    child = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     deadline = time.monotonic() + 120
     while len(stack.running(tmp_path)) < 3:
         assert time.monotonic() < deadline
