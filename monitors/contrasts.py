@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from monitors.pieces import Members
-from monitors.sketch import N_CELLS, N_CLASSES, ColumnSketch, PieceSums
+from monitors.sketch import N_CELLS, ColumnSketch, PieceSums
 
 FEWEST_EXPECTED = 3.0
 _RANK_SD, _MIDDLE_SD, _ROOT_SHARE_SD = 12**-0.5, 48**-0.5, 0.5  # per row: rank u, |u - 1/2|, square root of a share
@@ -69,15 +69,14 @@ def column_contrasts(
 def pair_contrasts(snapshot: PieceSums, batch: PieceSums, members: Members) -> tuple[Scores, int, int]:
     """Return each draw's largest absolute pair-cell contrast, the pair of the first draw's, and the number of cells.
 
-    Cells in which at most three rows of a batch would be if the two columns were independent are left out; a cell that
-    their dependence keeps empty is not, for that is where a change of it shows.
+    Cells in which fewer than three rows of a batch are expected are left out.
     """
     rows = np.concatenate([snapshot.rows, batch.rows])
     largest, n_cells, pair, best = np.zeros(len(members)), 0, 0, -1.0
     block = 64 * N_CELLS  # bounds the memory
     for start in range(0, snapshot.pairs.shape[1], block):
         cells = np.concatenate([snapshot.pairs[:, start : start + block], batch.pairs[:, start : start + block]])
-        kept = np.flatnonzero(_if_independent(cells.sum(axis=0)) / rows.sum() * batch.rows.sum() > FEWEST_EXPECTED)
+        kept = np.flatnonzero(cells.sum(axis=0) / rows.sum() * batch.rows.sum() > FEWEST_EXPECTED)
         if kept.size == 0:
             continue
         sizes = np.abs(_share_contrasts(members, cells[:, kept].astype(np.float64), rows[:, None]))
@@ -112,12 +111,6 @@ def beyond_chance(distance: float, null: Scores) -> float:
     return float(max(distance**2 - np.mean(np.square(null)), 0.0) ** 0.5)
 
 
-def _if_independent(cells: Scores) -> Scores:
-    tables = cells.reshape(-1, N_CLASSES, N_CLASSES).astype(np.float64)
-    expected = tables.sum(axis=2, keepdims=True) * tables.sum(axis=1, keepdims=True)
-    return np.asarray((expected / tables.sum(axis=(1, 2), keepdims=True)).reshape(-1))
-
-
 def _mean_contrasts(members: Members, tops: Scores, bottoms: Scores, sds: Scores) -> Scores:
     """Return t statistics of means per row, `tops / bottoms`; `sds` are what independent rows would have at least."""
     inside, outside, variance, unit = _two_samples(members, tops, bottoms)
@@ -127,17 +120,11 @@ def _mean_contrasts(members: Members, tops: Scores, bottoms: Scores, sds: Scores
 
 
 def _share_contrasts(members: Members, tops: Scores, bottoms: Scores) -> Scores:
-    """Return t statistics of shares on the scale of their square roots, on which rare and common ones spread alike.
-
-    Where a batch has three such rows or fewer on average the spread within tells nothing; that of independent rows is
-    the least, so that a single row is no surprise and twenty are one.
-    """
+    """Return t statistics of shares on the scale of their square roots, on which rare and common ones spread alike."""
     inside, outside, variance, unit = _two_samples(members, tops, bottoms)
     share = tops.sum(axis=0) / np.maximum(bottoms.sum(axis=0), 1)
-    is_rare = share * (members[0] @ bottoms) <= FEWEST_EXPECTED
-    least = np.where(is_rare, _ROOT_SHARE_SD, _ROOT_SHARE_SD / 2)
     with np.errstate(invalid="ignore", divide="ignore"):
-        spread = np.sqrt(np.maximum(variance / (4 * share), np.square(least)) * unit)
+        spread = np.sqrt(np.maximum(variance / (4 * share), (_ROOT_SHARE_SD / 2) ** 2) * unit)
         contrasts = (np.sqrt(np.maximum(inside, 0)) - np.sqrt(np.maximum(outside, 0))) / spread
     return np.asarray(np.nan_to_num(contrasts, nan=0.0))
 

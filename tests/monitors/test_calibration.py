@@ -59,6 +59,13 @@ def test_a_flipped_correlation_is_found_by_the_pair_that_flipped() -> None:
     assert 0.15 < found.distance < 0.3  # 30 % of rows went elsewhere
 
 
+def test_a_pair_that_appears_where_it_never_was_is_found_among_real_chunks_too() -> None:
+    """The cells in which flipped rows arrive are as good as empty in the snapshot."""
+    snapshot = rows_of(120, seed=0, per_day=200, together=0.9)
+    found = ranked(snapshot, rows_of(1, seed=1, per_day=200, together=0.9, flipped=0.3), length=DAY)
+    assert (found.p_value, found.family, found.columns) == (1 / 121, COLUMN_PAIR, ("x0", "x1"))
+
+
 def test_many_small_shifts_are_found_together() -> None:
     batch = rows_of(7, seed=1, n_numeric=30)
     numbers = [f"x{place}" for place in range(30)]
