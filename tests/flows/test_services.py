@@ -92,7 +92,7 @@ def test_the_loop_closes_on_the_real_services(engine, place, first_day, labelers
     assert f"watch {site.model} {asked.window.name}" in names
     pages = artifacts(prefect_server, f"{site.model}-watch")
     assert any("ALARM" in page and "channel" in page for page in pages)
-    (link,) = artifacts(prefect_server, f"{site.model}-watch-report")
+    (link,) = set(artifacts(prefect_server, f"{site.model}-watch-report"))  # the second run shows the same page
     assert f"drift-{asked.window.name}.html" in link
     assert any("promote" in page for page in artifacts(prefect_server, f"{site.model}-learn"))
 
