@@ -8,7 +8,8 @@ SHELL := /bin/bash
 
 UV := .tools/bin/uv
 PYTHON := .venv/bin/python
-ROOMS := records monitors labeling models store flows
+PURE := records monitors labeling models store
+ROOMS := $(PURE) flows
 SYNCED := .venv/.synced
 STUDIO_SYNCED := deploy/label-studio/.venv/.synced
 TEMPLATE := .local/label-studio-template/label_studio.sqlite3
@@ -36,8 +37,8 @@ status: $(SYNCED) ## Show what `make up` started
 test: install ## Run every test, with the real services
 	$(PYTHON) -m pytest $(ARGS)
 
-test-pure: $(SYNCED) ## Run the tests that need no service
-	$(PYTHON) -m pytest -m "not services" $(ARGS)
+test-pure: $(SYNCED) ## Run the pure rooms' tests, which need no service, on every core
+	$(PYTHON) -m pytest -m "not services" -n auto $(PURE) $(addprefix tests/,$(PURE)) $(ARGS)
 
 lint: $(SYNCED) ## Check style, types and who may import whom
 	.venv/bin/ruff check .
