@@ -18,25 +18,29 @@ from models.loss import per_row
 from models.train import fit
 from monitors.schema import check_frame
 from records.comparison import Verdict
-from records.errors import BadData, EmptyWindow
+from records.errors import BadData, Conflict, EmptyWindow
 from records.generation import FitRecord, Generation, Snapshot
 from records.window import Window
-from store.snapshots import read, write
+from store.snapshots import digest, read, write
 from store.warehouse import open_table
+
+ADOPTED_FROM = "adopted from"
 
 
 def adopt(
     site: Site, data: str, *, table: str | None = None, pipeline_uri: str | None = None, run: Run = by_hand
 ) -> Generation:
-    """Make generation 1 from training data, and put it in charge; a model that was adopted stays as it is.
+    """Make generation 1 from training data, and put it in charge; adopting the same again changes nothing.
 
     `pipeline_uri` names a scikit-learn pipeline in MLflow to adopt; without it one is trained per configured
-    estimator and the one with the lower holdout loss is kept. Raises `BadData` when the data cannot teach.
+    estimator and the one with the lower holdout loss is kept. Raises `BadData` when the data cannot teach, `Conflict`
+    when the model was adopted before with other data or another pipeline.
     """
     run(settle_promotions, site)
     with site.ledger.lock(f"adopt:{site.model}"):
         present = site.ledger.generations.champion(site.model)
         if present is not None:
+            run(refuse_another, site, data, table, pipeline_uri)
             return present
         snapshot = run(take_snapshot, site, data, table)
         generation = run(train_first, site, snapshot, pipeline_uri)
@@ -44,9 +48,27 @@ def adopt(
         return site.champion()
 
 
+def refuse_another(site: Site, data: str, table: str | None, pipeline_uri: str | None) -> None:
+    """Raise `Conflict` unless generation 1 came from these very data and this pipeline."""
+    first = site.ledger.generations.get(site.model, 1)
+    other = "pipeline" if dict(first.fit.params).get(ADOPTED_FROM) != pipeline_uri else None
+    if digest(*_teaching_rows(site, data, table)) != first.snapshot.digest:
+        other = "training data"
+    if other:
+        raise Conflict(
+            f"{site.model!r} was adopted before with other {other}, and what it has learned since builds on that;"
+            " to start afresh, give the model another name in driftloop.toml"
+        )
+
+
 def take_snapshot(site: Site, data: str, table: str | None) -> Snapshot:
     """Read the training data and keep it, split in train and holdout by a hash of the row key."""
-    door = open_table(site.settings.located(data), site.schema, table=table)
+    return write(*_teaching_rows(site, data, table), site.settings.folder / "snapshots")
+
+
+def _teaching_rows(site: Site, data: str, table: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    schema, training = site.schema, site.settings.training
+    door = open_table(site.settings.located(data), schema, table=table)
     door.check()
     where = f"the training data {data.rpartition('@')[2]}"
     extent = door.extent()
@@ -54,13 +76,17 @@ def take_snapshot(site: Site, data: str, table: str | None) -> Snapshot:
         raise EmptyWindow(f"{where} has no rows; give the rows the model was trained on")
     everything = Window(extent[0], extent[1] + timedelta(microseconds=1))
     n_rows = door.facts(everything).n_rows
-    frame = check_frame(door.sample(everything, n_rows), site.schema, where=where, need_target=True)
-    held = in_holdout(
-        frame[site.schema.row_key], site.settings.training.holdout_share, seed=site.settings.training.seed
-    )
+    frame = check_frame(door.sample(everything, n_rows), schema, where=where, need_target=True)
+    held = in_holdout(frame[schema.row_key], training.holdout_share, seed=training.seed)
     if held.all() or not held.any():
         raise BadData(f"{where} has {len(frame)} rows, too few to set a holdout aside; give more rows")
-    return write(frame[~held], frame[held], site.settings.folder / "snapshots")
+    train, holdout = frame[~held], frame[held]
+    if schema.classes and train[schema.target].nunique() < 2:
+        raise BadData(
+            f"{where} knows one answer only, {train[schema.target].iloc[0]!r}; give rows with at least two of the"
+            f" classes {', '.join(map(repr, schema.classes))}"
+        )
+    return train, holdout
 
 
 def train_first(site: Site, snapshot: Snapshot, pipeline_uri: str | None) -> Generation:
@@ -121,7 +147,7 @@ def _adopted(site: Site, pipeline_uri: str, holdout: pd.DataFrame) -> tuple[Pipe
     record = FitRecord(
         estimator=type(pipeline[-1]).__name__,
         recipe="adopted",
-        params=(("adopted from", pipeline_uri),),
+        params=((ADOPTED_FROM, pipeline_uri),),
         engines=(),
         fit_seconds=time.perf_counter() - begun,
         loss=site.settings.loss,

@@ -94,13 +94,13 @@ def adopt(
     from flows.adopt import adopt as run_adopt
 
     with _site(config) as site, _steps(as_json) as run:
-        present = site.ledger.generations.champion(site.model)
-        if present is not None:
-            err.print(f"{site.model} was adopted before: generation {present.number} is champion; nothing changed.")
+        adopted_before = site.ledger.generations.champion(site.model) is not None
         generation = run_adopt(site, data, table=table, pipeline_uri=pipeline, run=run)
     if as_json:
         _print_record(generation)
-    elif present is None:
+    elif adopted_before:
+        out.print(f"{site.model} was adopted before: generation {generation.number} is champion; nothing changed.")
+    else:
         out.print(
             f"Generation {generation.number} of {site.model} is champion: {generation.fit.estimator},"
             f" {generation.fit.loss} loss {generation.fit.holdout_loss:.4f} on {generation.snapshot.n_holdout:,}"
@@ -217,6 +217,8 @@ def status(config: Config = Path("driftloop.toml"), as_json: Json = False) -> No
         state = states.status(site)
     if as_json:
         print(json.dumps(states.as_json(state), indent=2))
+    elif not state.generations:
+        out.print(f"{state.model} was not adopted yet. Next: [bold]driftloop adopt TRAINING_DATA[/].", highlight=False)
     else:
         out.print(as_tables(state))
 

@@ -28,16 +28,16 @@ def write(train: DataFrame, holdout: DataFrame, folder: Path) -> Snapshot:
     same data again is the same snapshot and writes nothing. Raises `StorageFull` when the disk is full, `NotAllowed`
     when the folder is closed to us, and `BadData` for values Parquet cannot hold.
     """
-    digest = _digest(train, holdout)
-    home = folder.resolve() / digest
-    snapshot = Snapshot(digest, home / "train.parquet", home / "holdout.parquet", len(train), len(holdout))
+    name = digest(train, holdout)
+    home = folder.resolve() / name
+    snapshot = Snapshot(name, home / "train.parquet", home / "holdout.parquet", len(train), len(holdout))
     if home.exists():
         read(snapshot)
         return snapshot
     with _whole(home):
         home.parent.mkdir(parents=True, exist_ok=True)
         _sweep(home.parent)
-        partial = Path(tempfile.mkdtemp(prefix=f".partial-{digest[:8]}-", dir=home.parent))
+        partial = Path(tempfile.mkdtemp(prefix=f".partial-{name[:8]}-", dir=home.parent))
         try:
             _write_parquet(train, partial / snapshot.train.name)
             _write_parquet(holdout, partial / snapshot.holdout.name)
@@ -57,7 +57,7 @@ def write(train: DataFrame, holdout: DataFrame, folder: Path) -> Snapshot:
 def read(snapshot: Snapshot) -> tuple[DataFrame, DataFrame]:
     """Return the train and holdout rows; `BadData` if they are not those that were written, `NotFound` if gone."""
     train, holdout = read_frame(snapshot.train), read_frame(snapshot.holdout)
-    if _digest(train, holdout) != snapshot.digest:
+    if digest(train, holdout) != snapshot.digest:
         raise BadData(
             f"the snapshot {snapshot.digest} in {str(snapshot.train.parent)!r} was changed after it was written;"
             " restore it from a backup"
@@ -143,14 +143,15 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _digest(*frames: DataFrame) -> str:
-    digest = hashlib.sha256()
+def digest(*frames: DataFrame) -> str:
+    """Return 32 hexadecimal digits that stand for the content of frames: columns, rows and their order."""
+    content = hashlib.sha256()
     for frame in frames:
-        digest.update(f"{len(frame)} {list(map(str, frame.columns))!r}".encode())
+        content.update(f"{len(frame)} {list(map(str, frame.columns))!r}".encode())
         for place in range(frame.shape[1]):
             for part in _bytes_of(frame.iloc[:, place]):
-                digest.update(part)
-    return digest.hexdigest()[:32]
+                content.update(part)
+    return content.hexdigest()[:32]
 
 
 def _bytes_of(column: Series) -> Iterator[Any]:

@@ -43,6 +43,23 @@ def test_adopting_twice_changes_nothing(adopted):
     assert len(adopted.site().ledger.generations.all("payments")) == 1
 
 
+def test_adopting_with_other_data_or_another_pipeline_is_refused_and_keeps_nothing(adopted):
+    pd.read_parquet(adopted.folder / "training.parquet").head(900).to_parquet(adopted.folder / "other.parquet")
+    with pytest.raises(Conflict, match="other training data"):
+        adopt(adopted.site(), "other.parquet")
+    with pytest.raises(Conflict, match="other pipeline"):
+        adopt(adopted.site(), "training.parquet", pipeline_uri="models:/payments/1")
+    assert len(list((adopted.settings.folder / "snapshots").iterdir())) == 1
+
+
+def test_training_data_with_one_answer_are_refused_before_anything_is_kept(world):
+    everything = pd.read_parquet(world.folder / "training.parquet")
+    everything[everything["fraud"] == "no"].to_parquet(world.folder / "training.parquet")
+    with pytest.raises(BadData, match="one answer only, 'no'"):
+        adopt(world.site(), "training.parquet")
+    assert not (world.settings.folder / "snapshots").exists()
+
+
 def test_a_window_before_adoption_says_what_to_run(world):
     with pytest.raises(NotFound, match="driftloop adopt"):
         watch(world.site(), week(QUIET[0]))
