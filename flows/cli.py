@@ -1,4 +1,4 @@
-"""The command line: `driftloop init | adopt | watch | learn | promote | rollback | status | explain | deploy`."""
+"""The command line, `driftloop COMMAND`: each command opens the doors it needs, runs one step and prints."""
 
 import json
 import re
@@ -169,10 +169,34 @@ def learn(
 
 
 @app.command()
+def withdraw(
+    why: Annotated[str, typer.Option(help="The reason, for the record.")],
+    config: Config = Path("driftloop.toml"),
+    as_json: Json = False,
+) -> None:
+    """Give the open label request up, so that the next alarm can ask people again.
+
+    Deletes the tasks in Label Studio that nobody has answered and closes the request on the ledger; answers stay.
+    """
+    from flows.withdraw import withdraw as run_withdraw
+
+    with _site(config) as site:
+        given_up = run_withdraw(site, why=why)
+    if as_json:
+        _print_record(given_up)
+        return
+    for item in given_up:
+        out.print(f"{item.window.name}: {item.n_taken_back} of {item.n_asked} tasks taken back.", highlight=False)
+    if not given_up:
+        out.print("No label request is open.")
+
+
+@app.command()
 def promote(
     generation: Annotated[int, typer.Argument(help="The generation to put in charge.")],
     why: Annotated[str, typer.Option(help="The reason, for the record.")],
     config: Config = Path("driftloop.toml"),
+    as_json: Json = False,
 ) -> None:
     """Put a generation in charge by hand, for instance after a verdict that needs review.
 
@@ -181,8 +205,11 @@ def promote(
     from flows.promote import promote_by_hand
 
     with _site(config) as site:
-        promote_by_hand(site, generation, why=why)
-    out.print(f"Generation {generation} of {site.model} is champion.", highlight=False)
+        promoted = promote_by_hand(site, generation, why=why)
+    if as_json:
+        _print_record(promoted)
+    else:
+        out.print(f"Generation {generation} of {site.model} is champion.", highlight=False)
 
 
 @app.command()
@@ -192,6 +219,7 @@ def rollback(
         int | None, typer.Option(help="The generation to return to; the previous champion by default.")
     ] = None,
     config: Config = Path("driftloop.toml"),
+    as_json: Json = False,
 ) -> None:
     """Put the previous champion back in charge.
 
@@ -201,7 +229,10 @@ def rollback(
 
     with _site(config) as site:
         generation = run_rollback(site, why=why, number=to)
-    out.print(f"Generation {generation.number} of {site.model} is champion again.", highlight=False)
+    if as_json:
+        _print_record(generation)
+    else:
+        out.print(f"Generation {generation.number} of {site.model} is champion again.", highlight=False)
 
 
 @app.command()

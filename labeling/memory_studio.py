@@ -148,7 +148,8 @@ class InMemoryStudio:
         self.check()
         if project not in self._projects:
             raise NotFound(
-                f"the in-memory studio has no project {project!r}: it was deleted; open it again, which makes a new one"
+                f"the in-memory studio has no project {project!r}: it was deleted; restore it, or give its label"
+                " request up with `driftloop withdraw`"
             )
         return self._projects[project]
 

@@ -147,7 +147,8 @@ class Wire:
                 ) from error
             if status == 404 and project is not None:
                 raise NotFound(
-                    f"{place} has no project {project!r}: it was deleted; open it again, which makes a new one"
+                    f"{place} has no project {project!r}: it was deleted; restore it, or give its label request up with"
+                    " `driftloop withdraw`"
                 ) from error
             if status is not None and 400 <= status < 500 and status not in (408, 409, 425, 429):
                 raise BadData(f"{place} refused {doing} (status {status}): {_why(error.body)}") from error

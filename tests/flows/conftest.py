@@ -135,11 +135,15 @@ class World:
         """How many tasks Label Studio has."""
         return sum(len(self.studio.tasks(project)) for project in self.studio.projects())
 
-    def answer(self, *, skipped: Callable[[str], bool] = lambda _: False) -> None:
-        """Let a person answer every task from the truth, or skip it."""
+    def answer(
+        self, *, skipped: Callable[[str], bool] = lambda _: False, unseen: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """Let a person answer every task from the truth, or skip it, except those left `unseen`."""
         for project in self.studio.projects():
             for task_id, task in self.studio.tasks(project).items():
                 key = task["data"]["row_key"]  # type: ignore[index]
+                if unseen(key):
+                    continue
                 if skipped(key):
                     self.studio.annotate(task_id, [], skipped=True)
                 else:

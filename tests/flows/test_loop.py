@@ -17,6 +17,7 @@ from flows.promote import rollback, settle_promotions
 from flows.reference import reference_rows
 from flows.status import as_json, status
 from flows.watch import watch
+from flows.withdraw import withdraw
 from models.entry import Draft
 from records.comparison import Verdict
 from records.decay import Judgement
@@ -213,9 +214,24 @@ def test_a_label_project_deleted_by_hand_is_one_sentence_and_loses_nothing(asked
     before = asked.request
     (project,) = asked.studio.projects()
     asked.studio.delete_project(project)
-    with pytest.raises(NotFound, match="project"):
+    with pytest.raises(NotFound, match="restore it, or give its label request up with `driftloop withdraw`"):
         learn(asked.site())
     assert asked.request == before
+    (given_up,) = withdraw(asked.site(), why="its project was deleted")
+    assert (given_up.n_asked, given_up.n_taken_back) == (400, 0)
+    assert learn(asked.site()) == ()
+
+
+def test_a_request_that_is_given_up_leaves_only_answered_tasks_and_lets_the_next_alarm_ask(asked):
+    keys = sorted(ask.row_key for ask in asked_rows(asked))
+    asked.answer(unseen=lambda key: key in keys[:300])
+    (given_up,) = withdraw(asked.site(), why="the question was wrong")
+    assert (given_up.n_taken_back, asked.n_tasks()) == (300, 100)
+    assert withdraw(asked.site(), why="again") == ()
+    later = [number for number in CHANGED if week(number) > given_up.window]
+    asking = [watch(asked.site(), week(number)).request for number in later]
+    assert [ask.row_key for request in asking for ask in request.asks]
+    assert len({ask.row_key for ask in asked_rows(asked)}) == len(asked_rows(asked))
 
 
 def asked_rows(world: World) -> tuple[Ask, ...]:

@@ -195,7 +195,7 @@ def test_withdrawing_deletes_what_nobody_has_answered(place: Place) -> None:
 def test_a_project_deleted_by_hand_is_named_with_what_to_do(place: Place) -> None:
     project = opened(place)
     place.delete_project(project)
-    sentence = f"no project {project}: it was deleted; open it again"
+    sentence = f"no project {project}: it was deleted; restore it, or give its label request up"
     with pytest.raises(NotFound, match=sentence):
         place.studio.push(project, [task("a")])
     with pytest.raises(NotFound, match=sentence):

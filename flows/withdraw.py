@@ -1,0 +1,36 @@
+"""Give a label request up: take back the tasks nobody has answered, and close it on the ledger."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from flows.site import Site
+from records.errors import NotFound
+from records.label import OpenRequest
+from records.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """One label request that was given up: `n_taken_back` of its `n_asked` tasks were unanswered and are gone."""
+
+    window: Window
+    n_asked: int
+    n_taken_back: int
+
+
+def withdraw(site: Site, *, why: str) -> tuple[Withdrawn, ...]:
+    """Give up every open label request; what was answered stays in Label Studio and on the ledger.
+
+    Nothing is judged or taught by it later. A project that was deleted by hand has no task to take back. Running it
+    again after a crash goes on where it stopped.
+    """
+    return tuple(_withdraw(site, item, why) for item in site.ledger.requests.open(site.model))
+
+
+def _withdraw(site: Site, item: OpenRequest, why: str) -> Withdrawn:
+    taken_back: tuple[int, ...] = ()
+    if item.project is not None:
+        with suppress(NotFound):  # deleted by hand, and its tasks with it
+            taken_back = site.studio.withdraw(item.project, [task_id for _, task_id in item.task_ids])
+    site.ledger.requests.close(site.model, item.request.window, f"withdrawn: {why}")
+    return Withdrawn(item.request.window, len(item.request.asks), len(taken_back))
