@@ -101,21 +101,20 @@ def main() -> int:
 
 @contextmanager
 def _stage(home: Path) -> Iterator[Stage]:
-    """Start Label Studio and Prefect in an empty folder, and build the tables while they start."""
+    """Start Label Studio, Prefect and MLflow in an empty folder, and build the tables while they start."""
     home = home.resolve()
     if stack.running(home):
         raise Conflict(f"the stack in {home} is running; stop it with `make down`, because the demo starts afresh")
     shutil.rmtree(home, ignore_errors=True)
-    with ExitStack() as cleanup, console.status("starting Label Studio and Prefect, and reading the flights"):
+    with ExitStack() as cleanup, console.status("starting Label Studio, Prefect and MLflow, and reading the flights"):
         laid_out = stack.layout(home, stack.Ports.free())
-        wanted = (laid_out.label_studio, laid_out.prefect)
         running = []
-        for service in wanted:
+        for service in laid_out.servers:
             running.append(processes.launch(service))
             cleanup.callback(services.stop, running[-1])
         frame = flights.read()
         files = flights.write(frame, home)
-        for service, process in zip(wanted, running, strict=True):
+        for service, process in zip(laid_out.servers, running, strict=True):
             processes.await_health(service, process, timeout_seconds=START_SECONDS)
         access = studio.read_access(home / "label-studio")
         os.environ |= {
@@ -127,13 +126,13 @@ def _stage(home: Path) -> Iterator[Stage]:
             "DO_NOT_TRACK": "true",
         }
         labelers = bots.hire(laid_out.label_studio.url, access.token)
-        settings = _write_settings(home, label_studio=laid_out.label_studio.url)
+        settings = _write_settings(home, label_studio=laid_out.label_studio.url, mlflow=laid_out.mlflow.url)
         stage = Stage(settings, files.first, laid_out.label_studio.url, labelers, flights.truth(frame))
         cleanup.callback(_flush_prefect)
         yield stage
 
 
-def _write_settings(home: Path, *, label_studio: str) -> Path:
+def _write_settings(home: Path, *, label_studio: str, mlflow: str) -> Path:
     schema, path = flights.SCHEMA, home / "driftloop.toml"
     path.write_text(
         _SETTINGS.format(
@@ -145,7 +144,7 @@ def _write_settings(home: Path, *, label_studio: str) -> Path:
             categorical=json.dumps(schema.categorical),
             units="\n".join(f"{column} = {json.dumps(unit)}" for column, unit in schema.units),
             anchor=flights.ANCHOR.isoformat(),
-            mlflow=services.mlflow_store(home / "mlflow"),
+            mlflow=mlflow,
             label_studio=label_studio,
         ),
         encoding="utf-8",
@@ -206,9 +205,10 @@ def _show(stage: Stage, seconds: float) -> None:
     state = status(Site(load_settings(stage.settings)))
     console.print()
     console.print(as_tables(state))
+    lived = "1 week" if len(state.windows) == 1 else f"{len(state.windows)} weeks"
     config = stage.settings.relative_to(Path.cwd()) if stage.settings.is_relative_to(Path.cwd()) else stage.settings
     console.print(
-        f"\n[bold]{len(state.windows)} weeks in {seconds / 60:.1f} minutes.[/] Where to look:\n\n"
+        f"\n[bold]{lived} in {seconds / 60:.1f} minutes.[/] Where to look:\n\n"
         "  make up      Prefect, MLflow and Label Studio on what is left behind; make down stops them\n"
         f"  .venv/bin/driftloop status -c {config}\n"
         f"  .venv/bin/driftloop explain {state.generations[-1].number} -c {config}\n",

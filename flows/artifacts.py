@@ -9,29 +9,33 @@ from flows.markdown import bar, table, text
 from flows.site import Site
 from flows.tables import estimate_text
 from flows.watch import Watched, drift_page
-from records.drift import Alarm, ColumnDrift, Estimate
+from records.drift import Alarm, ColumnDrift
+from records.slice import Slice
 
 
 def watched_page(watched: Watched) -> str:
     """The Monday-morning page of one window: what moved, where, and whom we asked."""
     report, alarm = watched.report, watched.alarm
     head = "ALARM" if alarm.raised else "Quiet"
-    moved = sorted(report.columns, key=lambda column: (not column.drifted, column.adjusted_p))
-    slices = [
-        (slice_.name, f"{slice_.share_reference:.1%}", f"{slice_.share_current:.1%}", _ratio(slice_.ratio))
-        for slice_ in watched.slices.slices
-    ]
     parts = [
         f"# {head}: {text(report.model)}, {watched.batch.window.name}",
         text(alarm.reason),
         f"{watched.batch.facts.n_rows:,} rows; evidence {alarm.evidence:.1f} of {alarm.limit:.0f};"
         f" joint test p = {report.joint.p_value:.3f}.",
-        "## Columns",
-        table(("column", "drifted", "effect", "size", "adjusted p", "what changed"), [_column_cells(c) for c in moved]),
+        "## People",
+        text(watched.request.reason),
     ]
-    if slices:
-        parts += ["## Slices", table(("slice", "share before", "share now", "ratio"), slices)]
-    parts += ["## People", text(watched.request.reason), "## Notes", *(f"* {text(note)}" for note in report.notes)]
+    if drifted := [column for column in report.columns if column.drifted]:
+        drifted.sort(key=lambda column: -abs(column.effect.value))
+        parts += ["## Columns that drifted", "\n".join(f"* {text(column.sentence)}" for column in drifted)]
+    if watched.slices.slices:
+        # Prefect does not wrap a table's cells, so what may be long comes last.
+        slices = [_slice_cells(slice_) for slice_ in watched.slices.slices]
+        parts += ["## Slices", table(("share before", "share now", "ratio", "slice"), slices)]
+    moved = sorted(report.columns, key=lambda column: (column.adjusted_p, -abs(column.effect.value)))
+    columns = [_column_cells(column) for column in moved]
+    parts += ["## Every column", table(("column", "drifted", "effect", "size", "adjusted p"), columns)]
+    parts += ["## Notes", "\n".join(f"* {text(note)}" for note in report.notes)]
     return "\n\n".join(parts)
 
 
@@ -98,11 +102,12 @@ def _links(site: Site) -> str:
     )
 
 
-def _column_cells(column: ColumnDrift) -> tuple[object, ...]:
+def _column_cells(column: ColumnDrift) -> tuple[str, ...]:
     drifted = "yes" if column.drifted else ""
     effect = column.effect.value
-    return column.column, drifted, f"{effect:+.2f}", bar(abs(effect)), f"{column.adjusted_p:.3f}", column.sentence
+    return column.column, drifted, f"{effect:+.2f}", bar(abs(effect)), f"{column.adjusted_p:.3f}"
 
 
-def _ratio(ratio: Estimate) -> str:
-    return f"×{ratio.value:.1f} ({ratio.low:.1f} to {ratio.high:.1f})"
+def _slice_cells(slice_: Slice) -> tuple[str, ...]:
+    ratio = f"×{slice_.ratio.value:.1f} ({slice_.ratio.low:.1f} to {slice_.ratio.high:.1f})"
+    return f"{slice_.share_reference:.1%}", f"{slice_.share_current:.1%}", ratio, slice_.name
