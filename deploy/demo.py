@@ -1,6 +1,6 @@
 """`make demo`: the whole loop on real flights, with the real services, in a few minutes.
 
-It trains on the first eight weeks of 2013, then lives through the weeks after them one by one: watch, let bot
+It trains on winter and spring of 2013, then lives through the model's first summer week by week: watch, let bot
 labelers answer in Label Studio, learn. Nothing is staged: what alarms, what is promoted and what is not follows from
 the flights. Everything it leaves behind is in `.local/demo`.
 """
@@ -24,7 +24,8 @@ from records.errors import Conflict, DriftloopError
 from records.label import OpenRequest
 from records.window import Window
 
-WEEKS = 9
+SNAPSHOT_WEEKS = 21
+WEEKS = 6
 ERROR_RATE = 0.05
 SKIP_RATE = 0.04
 START_SECONDS = 240.0
@@ -56,8 +57,7 @@ anchor = {anchor}
 
 [labels]
 question = "Did this flight arrive more than 15 minutes late?"
-budget = 240
-audit_share = 0.6
+budget = 640
 
 [training]
 estimators = ["random_forest"]
@@ -113,7 +113,7 @@ def _stage(home: Path) -> Iterator[Stage]:
             running.append(processes.launch(service))
             cleanup.callback(services.stop, running[-1])
         frame = flights.read()
-        files = flights.write(frame, home)
+        files = flights.write(frame, home, weeks=SNAPSHOT_WEEKS)
         for service, process in zip(laid_out.servers, running, strict=True):
             processes.await_health(service, process, timeout_seconds=START_SECONDS)
         access = studio.read_access(home / "label-studio")
