@@ -24,7 +24,7 @@ from records.errors import Conflict, DriftloopError
 from records.label import OpenRequest
 from records.window import Window
 
-SNAPSHOT_WEEKS = 21
+SNAPSHOT_WEEKS = 23
 WEEKS = 6
 ERROR_RATE = 0.05
 SKIP_RATE = 0.04
@@ -57,7 +57,7 @@ anchor = {anchor}
 
 [labels]
 question = "Did this flight arrive more than 15 minutes late?"
-budget = 640
+budget = 800
 
 [training]
 estimators = ["random_forest"]

@@ -13,6 +13,8 @@ from records.errors import BadSettings
 from records.schema import Schema
 from records.window import Window, last_complete
 
+NUMERIC_TESTS = ("wasserstein", "ks", "psi", "jensenshannon")
+CATEGORICAL_TESTS = ("jensenshannon", "psi", "chisquare", "z")
 MODEL_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,39}$"
 
 
@@ -77,6 +79,7 @@ class Alarms(_Part):
     false_alarms_per_year: Annotated[float, Field(gt=0)] = 1
     minimum_effect: Annotated[float, Field(ge=0)] = 0.1
     sample_rows: Annotated[int, Field(ge=100)] = 50_000
+    tests: dict[str, Literal["wasserstein", "ks", "psi", "jensenshannon", "chisquare", "z"]] = {}
 
 
 class Labels(_Part):
@@ -163,6 +166,16 @@ class Settings(BaseSettings):
                 f"training.loss {self.training.loss!r} does not fit a {self.columns.task};"
                 f" use one of {', '.join(losses)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tests_fit_columns(self) -> Self:
+        for name, test in self.alarms.tests.items():
+            if name not in (*self.columns.numeric, *self.columns.categorical):
+                raise ValueError(f"alarms.tests names {name!r}, which is neither under numeric nor under categorical")
+            fitting = NUMERIC_TESTS if name in self.columns.numeric else CATEGORICAL_TESTS
+            if test not in fitting:
+                raise ValueError(f"alarms.tests: {test!r} does not fit column {name!r}; use {', '.join(fitting)}")
         return self
 
     @property

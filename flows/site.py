@@ -11,6 +11,7 @@ import pandas as pd
 from flows.settings import Settings
 from labeling.studio import LabelStudio, Studio
 from models.registry import MlflowRegistry, Registry
+from monitors.baseline import Baseline
 from monitors.schema import check_frame
 from records.batch import Batch
 from records.errors import BadSettings, NotFound
@@ -46,6 +47,7 @@ class Site:
     ) -> None:
         self.settings = settings
         self.now = now
+        self.baselines: dict[str, Baseline] = {}
         given = {"ledger": ledger, "table": table, "studio": studio, "registry": registry}
         self.__dict__.update({name: door for name, door in given.items() if door is not None})
 

@@ -31,6 +31,7 @@ categorical = ["channel"]             # booleans belong here
 # false_alarms_per_year = 1           # what you are willing to be woken for when nothing happened
 # minimum_effect = 0.1                # in snapshot standard deviations (or share moved, for categories)
 # sample_rows = 50000                 # rows of a window that the statistics look at; facts use every row
+# tests = {{}}                          # Evidently's test per column, such as {{ amount = "ks" }}; else its choice
 
 [labels]
 question = "Is this transaction fraudulent?"   # what a labeler is asked about each row

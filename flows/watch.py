@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flows.ask import ask
+from flows.baseline import baseline_of
 from flows.reference import reference_rows
 from flows.site import Site
 from models.entry import Note
@@ -85,11 +86,10 @@ def monitor(site: Site, batch: Batch) -> DriftReport:
 
 def _monitor(site: Site, batch: Batch) -> DriftReport:
     champion = site.champion()
-    reference, settled = reference_rows(site, champion)
+    baseline, settled = baseline_of(site, champion, batch)
     report = measure(
-        reference,
+        baseline,
         site.sample(batch.window),
-        site.schema,
         model=site.model,
         window=batch.window,
         generation=champion.number,
@@ -121,8 +121,8 @@ def _decide(site: Site, batch: Batch, report: DriftReport) -> Alarm:
     if alarm.raised:
         champion = site.champion()
         path = drift_page(site, batch.window)
-        reference, _ = reference_rows(site, champion)
-        write_report(report, reference, site.sample(batch.window), site.schema, path)
+        baseline, _ = baseline_of(site, site.ledger.generations.get(site.model, report.generation), batch)
+        write_report(report, baseline.sample, baseline.comparable(site.sample(batch.window)), site.schema, path)
         site.registry.annotate(champion.mlflow_run_id, Note(artifacts=(path,)))
     return alarm
 

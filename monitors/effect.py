@@ -6,80 +6,89 @@ from pandas import Series
 from scipy import stats
 
 from monitors.contrasts import beyond_chance
+from monitors.past import Past
 from monitors.pieces import Ids, Pieces, draw
+from monitors.words import Numbers
 from records.drift import Estimate
 
 _LEVEL = 0.95
 _N_DRAWS = 59
 
+Sums = NDArray[np.float64]
 
-def shift(before: Series, now: Series, pieces: Pieces) -> Estimate:
+
+def shift(past: Past, now: Series, pieces: Pieces) -> Estimate:
     """Return the change of a number's mean in snapshot standard deviations, with its 95 % interval.
 
     `nan` where a side has no value. A column that is constant in the snapshot is measured in standard deviations of
     both together. The interval is Student's, from the spread of the snapshot's `pieces` or from the rows, whichever is
     wider.
 
-    >>> ids = np.repeat(np.arange(40), 5)
-    >>> pieces = Pieces(ids, n_batch=50, per_batch=10, n_pieces=40, n_real=4, n_chunks=120)
-    >>> moved = shift(Series(ids % 2 * 2.0), Series([1.5] * 50), pieces)
+    >>> rows, ones = np.append(np.full(40, 5.0), 0.0), np.tile([0.0, 10.0], 20)
+    >>> past = Past("x", rows, rows, Numbers("x", 200, 0.0, 1.0, 1.0), np.append(ones, 0.0), np.empty((0, 0)))
+    >>> pieces = Pieces(np.repeat(np.arange(40), 5), n_batch=50, per_batch=10, n_pieces=40, n_real=4, n_chunks=120)
+    >>> moved = shift(past, Series([1.5] * 50), pieces)
     >>> round(moved.value, 3), round(moved.low, 3), round(moved.high, 3)
     (0.5, -0.224, 1.224)
     """
-    values, known = before.to_numpy(dtype=np.float64), before.notna().to_numpy()
+    assert isinstance(past.words, Numbers)
+    mean, sd, n_old = past.words.mean, past.words.sd, past.words.n_known
     new = now.dropna().to_numpy(dtype=np.float64)
-    old = values[known]
-    if not (len(old) and len(new)):
+    if not (n_old and len(new)):
         return Estimate(float("nan"), float("nan"), float("nan"))
-    sd = float(old.std())
     if sd == 0:
-        sd = float(np.concatenate([old, new]).std())
+        both = (n_old * mean + new.sum()) / (n_old + len(new))
+        squares = n_old * (mean - both) ** 2 + np.square(new - both).sum()
+        sd = float(np.sqrt(squares / (n_old + len(new))))
     if sd == 0:
         return Estimate(0.0, 0.0, 0.0)
-    value = float(new.mean() - old.mean()) / sd
+    value = float(new.mean() - mean) / sd
     spread = max(float(new.std()), sd) / sd
-    half = _half_width(values[known] / sd, pieces.ids[known], pieces, spread**2 / len(new) + 1 / len(old))
+    half = _half_width(past.sums / sd, past.known, pieces, spread**2 / len(new) + 1 / n_old)
     return Estimate(value, value - half, value + half)
 
 
-def change_of_share(before: NDArray[np.bool_], now: NDArray[np.bool_], pieces: Pieces) -> Estimate:
-    """Return the change of the share of rows that are marked, in `[-1, 1]`, with its 95 % interval."""
-    value = float(now.mean() - before.mean())
-    share = float(np.concatenate([before, now]).mean())
-    rows = share * (1 - share) * (1 / len(now) + 1 / len(before))
-    half = _half_width(before.astype(np.float64), pieces.ids, pieces, rows)
+def change_of_share(marked: Sums, rows: Sums, now: NDArray[np.bool_], pieces: Pieces) -> Estimate:
+    """Return the change of the share of rows that are marked, in `[-1, 1]`, with its 95 % interval.
+
+    `marked` and `rows` count the reference's by piece, `(n_pieces + 1,)`; `now` marks the batch's rows.
+    """
+    n_old, n_new = rows.sum(), len(now)
+    value = float(now.mean() - marked.sum() / n_old)
+    share = float((marked.sum() + now.sum()) / (n_old + n_new))
+    half = _half_width(marked, rows, pieces, share * (1 - share) * (1 / n_new + 1 / n_old))
     return Estimate(value, max(value - half, -1.0), min(value + half, 1.0))
 
 
-def distance(before: Ids, now: Ids, n_codes: int, pieces: Pieces, *, seed: int) -> Estimate:
+def distance(counts: Sums, now: Ids, pieces: Pieces, *, seed: int) -> Estimate:
     """Return the total variation distance between two columns of codes beyond what chance gives, with its interval.
 
-    Pretended batches of the snapshot's `pieces` say what chance gives (`monitors.contrasts.beyond_chance`): the plain
-    distance is never 0, and at 50 rows of 20 values it is about 0.25. In `[0, 1]`.
+    `counts` has the reference's rows by piece and code, `(n_pieces + 1, n_codes)`; `now` the code of each of the
+    batch's rows. Pretended batches of the snapshot's `pieces` say what chance gives
+    (`monitors.contrasts.beyond_chance`): the plain distance is never 0, and at 50 rows of 20 values it is about 0.25.
+    In `[0, 1]`.
     """
-    counts = np.bincount(pieces.ids * n_codes + before, minlength=(pieces.n_pieces + 1) * n_codes)
-    counts = counts.reshape(pieces.n_pieces + 1, n_codes).astype(np.float64)
-    old, new = counts.sum(axis=0) / len(before), np.bincount(now, minlength=n_codes) / len(now)
+    rows = counts.sum(axis=1)
+    old, new = counts.sum(axis=0) / rows.sum(), np.bincount(now, minlength=counts.shape[1]) / len(now)
     inside = draw(pieces.n_pieces, pieces.per_batch, _N_DRAWS, seed=seed) @ counts[:-1]
     rest = counts.sum(axis=0) - inside
     null = np.abs(inside / inside.sum(axis=1, keepdims=True) - rest / rest.sum(axis=1, keepdims=True)).sum(axis=1) / 2
     plain = float(np.abs(new - old).sum() / 2)
     value = beyond_chance(plain, null)
     signs = np.sign(new - old) / 2
-    rows = _variance(signs, old) / len(before) + _variance(signs, new) / len(now)
-    half = _half_width(signs[before], pieces.ids, pieces, rows)
+    variance = _variance(signs, old) / rows.sum() + _variance(signs, new) / len(now)
+    half = _half_width(counts @ signs, rows, pieces, variance)
     lower = min(value, plain - float(np.mean(null**2) ** 0.5))  # chance may have added that much
     return Estimate(value, max(lower - half, 0.0), min(value + half, 1.0))
 
 
-def _variance(values: NDArray[np.float64], shares: NDArray[np.float64]) -> float:
+def _variance(values: Sums, shares: Sums) -> float:
     return float(shares @ values**2 - (shares @ values) ** 2)
 
 
-def _half_width(values: NDArray[np.float64], ids: Ids, pieces: Pieces, variance: float) -> float:
+def _half_width(sums: Sums, n_rows: Sums, pieces: Pieces, variance: float) -> float:
     """Half the interval of a mean, from the spread of the pieces' means or from `variance`, whichever is larger."""
-    n_rows = np.bincount(ids, minlength=pieces.n_pieces + 1)[: pieces.n_pieces]
-    sums = np.bincount(ids, weights=values, minlength=pieces.n_pieces + 1)[: pieces.n_pieces]
+    sums, n_rows = sums[: pieces.n_pieces], n_rows[: pieces.n_pieces]
     means = sums[n_rows > 0] / n_rows[n_rows > 0]
     if len(means) > 1:
         variance = max(variance, float(means.var(ddof=1)) * (1 / pieces.per_batch + 1 / len(means)))

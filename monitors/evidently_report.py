@@ -7,10 +7,11 @@ about 20 s of processor time, so it is imported when it is first used.
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from pandas import DataFrame, Series
 
 from monitors.page import most_moved_first, publish, with_summary
 from monitors.parts import OF_MISSING, Part, bounded, parts_of
-from monitors.pieces import largest_batch
 from monitors.words import value_text
 from records.drift import ColumnDrift, DriftReport
 from records.errors import BadData
@@ -54,47 +54,66 @@ def is_beyond(method: str, score: float, threshold: float) -> bool:
     return score < threshold if is_p_value(method) else score > threshold
 
 
-def column_scores(reference: DataFrame, current: DataFrame, schema: Schema) -> dict[str, tuple[ColumnScore, ...]]:
-    """Return the scores of each feature's parts, by Evidently's own choice of method, from at most 10 000 rows a side.
+def column_scores(
+    reference: DataFrame, current: DataFrame, schema: Schema, *, tests: Mapping[str, str] = MappingProxyType({})
+) -> tuple[ColumnScore, ...]:
+    """Return the score of every part of every feature, from at most 10 000 rows a side; frames are normalised.
 
-    Frames are normalised. Evidently's choice: above 1 000 reference rows the Wasserstein distance (in reference
-    standard deviations), or the Jensen-Shannon distance for categories and for at most five numbers; at or below,
-    p-values of Kolmogorov-Smirnov, chi-square or z tests. Raises `BadData` where Evidently cannot test a column.
+    `tests` names Evidently's test for some features (see `method_of`). Raises `BadData` where Evidently cannot test a
+    column.
     """
-    scores: dict[str, tuple[ColumnScore, ...]] = {}
-    for part in parts_of(bounded(reference, schema), bounded(current, schema), schema):
-        method, score = score_part(part.reference, part.current, part)
-        scores[part.column] = (*scores.get(part.column, ()), ColumnScore(part, method, score))
-    return scores
+    parts = parts_of(bounded(reference, schema), bounded(current, schema), schema)
+    scores = []
+    for part in parts:
+        method = method_of(part, tests.get(part.column))
+        scores.append(ColumnScore(part, method, score_part(part.reference, part.current, part, method)))
+    return tuple(scores)
 
 
-def score_part(reference: Series, current: Series, part: Part, method: str | None = None) -> tuple[str, float]:
-    """Return Evidently's method and score for two samples of one part; `nan` where a side has no value.
+def method_of(part: Part, wanted: str | None = None) -> str:
+    """Return the `wanted` test of a part's values, or the one Evidently would choose for the reference.
 
-    Without a `method`, Evidently chooses it.
+    Evidently's choice: above 1 000 reference rows the Wasserstein distance (in reference standard deviations), or the
+    Jensen-Shannon distance for categories and for at most five numbers; at or below, p-values of Kolmogorov-Smirnov,
+    chi-square or z tests. It looks at the batch too, but a test that changes from window to window has no calibration.
     """
+    if wanted is not None and not part.of_missing:
+        return wanted
+    with _translated(part.column):
+        from evidently.legacy.calculations.stattests import get_stattest
+
+        known = part.reference.dropna()
+        return str(get_stattest(known, known, _kind(part), None).name) + OF_MISSING * part.of_missing
+
+
+def score_part(reference: Series, current: Series, part: Part, method: str) -> float:
+    """Return Evidently's score of two samples of one part; `nan` where a side has no value."""
+    name = method.removesuffix(OF_MISSING)
     with _translated(part.column):
         from evidently.legacy.calculations.stattests import get_stattest
         from evidently.legacy.core import ColumnType
 
         if part.numeric:
             reference, current = reference.dropna(), current.dropna()
-        kind = ColumnType.Numerical if part.numeric else ColumnType.Categorical
-        name = None if method is None else method.removesuffix(OF_MISSING)
-        if name in ("chisquare", "z"):  # Evidently chooses them for few numbers, but registers them for categories
-            kind = ColumnType.Categorical
-        test = get_stattest(reference, current, kind, name)
-        named = test.name + OF_MISSING * part.of_missing
         if reference.empty or current.empty:
-            return named, float("nan")
-        return named, float(test(reference, current, kind, None).drift_score)
+            return float("nan")
+        # Evidently chooses chi-square and z for few numbers, but registers them for categories.
+        kind = ColumnType.Categorical if name in ("chisquare", "z") else _kind(part)
+        return float(get_stattest(reference, current, kind, name)(reference, current, kind, None).drift_score)
+
+
+def _kind(part: Part) -> Any:
+    from evidently.legacy.core import ColumnType
+
+    return ColumnType.Numerical if part.numeric else ColumnType.Categorical
 
 
 def write_report(report: DriftReport, reference: DataFrame, current: DataFrame, schema: Schema, path: Path) -> Path:
     """Write Evidently's page about a batch, under our summary, and return its path.
 
-    Each column is tested by the record's own method against the record's own threshold, on the rows the record was
-    made from, so Evidently's verdict is the record's `drifted`. The page needs no network. Raises `BadData` where
+    `reference` and `current` are the rows the record was made from (`Baseline.sample`, `Baseline.comparable`). Each
+    column is tested by the record's own method against the record's own threshold, so Evidently's verdict is the
+    record's `drifted`. The page needs no network. Raises `BadData` where
     Evidently cannot draw a column, `StorageFull` when the disk is full; an earlier page is replaced in one step.
     """
     shown = report_parts(report, reference, current, schema)
@@ -107,7 +126,6 @@ def report_parts(
     report: DriftReport, reference: DataFrame, current: DataFrame, schema: Schema
 ) -> list[tuple[ColumnDrift, Part]]:
     """Return each column of a report with the very sample its score was made from, the most moved first."""
-    current = bounded(current, schema, largest_batch(len(reference)))
     parts = {
         (part.column, part.of_missing): part
         for part in parts_of(bounded(reference, schema), bounded(current, schema), schema)

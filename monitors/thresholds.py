@@ -7,16 +7,19 @@ columns' dependence too.
 """
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
+from threadpoolctl import threadpool_limits
 
 from monitors.contrasts import Scores, standardise
-from monitors.evidently_report import ColumnScore, column_scores, is_beyond, is_p_value, score_part
-from monitors.parts import MOST_ROWS, parts_of
+from monitors.evidently_report import ColumnScore, is_beyond, is_p_value, method_of, score_part
+from monitors.parts import MOST_ROWS, Part, parts_of
 from monitors.pieces import Pieces, draw
+from records.calibration import NullScores, PartScores
 from records.schema import Schema
 
 ALPHA = 0.05
@@ -45,71 +48,77 @@ class ColumnTest:
         return is_beyond(self.score.method, self.score.score, self.threshold)
 
 
-def judge_columns(
-    reference: DataFrame, current: DataFrame, schema: Schema, pieces: Pieces, *, seed: int
-) -> dict[str, ColumnTest]:
-    """Test every feature of a normalised batch against a normalised snapshot that was cut into `pieces`.
+def null_scores(
+    reference: DataFrame, schema: Schema, pieces: Pieces, *, tests: Mapping[str, str], seed: int
+) -> NullScores:
+    """Score at most 59 pretended batches of a normalised reference, cut into `pieces`, against the rest of it.
 
-    At most 59 pretended batches are scored against the rest of the snapshot, so the smallest p-value is 1 / 60.
-    Where there are fewer than 19, no threshold can be given: it is infinite (0 for a p-value) and nothing drifts.
+    At most 10 000 rows a side are scored. What a batch to come may be missing is a part of every numeric feature, also
+    where the reference misses nothing.
     """
-    scores = [score for found in column_scores(reference, current, schema).values() for score in found]
-    null = _null_scores(scores, reference, current, schema, pieces, seed)
+    parts = tuple(_own_parts(reference, schema))
+    methods = [method_of(part, tests.get(part.column)) for part in parts]
+    generator = np.random.default_rng(seed)
+    rows: list[list[float]] = []
+    with threadpool_limits(1, user_api="blas"):  # its threads would wait for each other longer than they work
+        for members in draw(pieces.n_pieces, pieces.per_batch, N_DRAWS, seed=seed):
+            inside = np.append(members, 0.0)[pieces.ids] > 0
+            batch, rest = _some(inside, generator), _some(~inside, generator)
+            rows.append([_score(part, method, batch, rest) for part, method in zip(parts, methods, strict=True)])
+    null = np.array(rows)
+    known = ~np.isnan(null)
+    means = np.where(known, null, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    columns = np.where(known, null, means).T.tolist()
+    named = zip(parts, methods, columns, strict=True)
+    return NullScores(pieces.n_batch, tuple(PartScores(part.column, method, tuple(s)) for part, method, s in named))
+
+
+def judge_columns(scores: Sequence[ColumnScore], null: NullScores) -> dict[str, ColumnTest]:
+    """Judge the scores of a batch's parts by those of pretended batches, and return the test of each feature.
+
+    With 59 pretended batches the smallest p-value is 1 / 60. Where there are fewer than 19, no threshold can be given:
+    it is infinite (0 for a p-value) and nothing drifts.
+    """
+    ordinary = {(part.column, part.method): part.scores for part in null.parts}
+    before = np.array([ordinary[score.part.column, score.method] for score in scores]).T
     observed = np.array([_upward(score.method, score.score) for score in scores])
-    n_scored = min(pieces.n_batch, MOST_ROWS)
+    n_scored = min(null.n_batch, MOST_ROWS)
     floors = np.array([_P_VALUE_SD if is_p_value(s.method) else _DISTANCE_SD / math.sqrt(n_scored) for s in scores])
-    n_draws = len(null)
-    scale = np.maximum(null.std(axis=0, ddof=1) * math.sqrt(1 + 1 / n_draws), floors)
-    sizes = np.nan_to_num((observed - null.mean(axis=0)) / scale, nan=-np.inf)
-    null_sizes = standardise(null, floors)
+    n_draws = len(before)
+    scale = np.maximum(before.std(axis=0, ddof=1) * math.sqrt(1 + 1 / n_draws), floors)
+    sizes = np.nan_to_num((observed - before.mean(axis=0)) / scale, nan=-np.inf)
+    null_sizes = standardise(before, floors)
     maxima = null_sizes.max(axis=1)
     place = math.floor(ALPHA * (n_draws + 1))
     limit = float(np.sort(maxima)[-place]) + _TIE if place else math.inf
     tests: dict[str, ColumnTest] = {}
-    for name in schema.features:
+    for name in dict.fromkeys(score.part.column for score in scores):
         own = [place for place, score in enumerate(scores) if score.part.column == name]
         best = max(own, key=lambda place: sizes[place])
         score, size = scores[best], float(sizes[best])
-        threshold = _downward(score.method, float(null[:, best].mean() + scale[best] * limit))
+        threshold = _downward(score.method, float(before[:, best].mean() + scale[best] * limit))
         p_value = _rank(size, null_sizes[:, own].max(axis=1))
         tests[name] = ColumnTest(score, threshold, p_value, _rank(size, maxima))
     return tests
 
 
-def _null_scores(
-    scores: list[ColumnScore], reference: DataFrame, current: DataFrame, schema: Schema, pieces: Pieces, seed: int
-) -> Scores:
-    """Score each pretended batch against the rest of the snapshot; shape `(n_draws, n_scores)`, upward, no `nan`."""
-    methods = {score.part.name: score.method for score in scores}
-    parts = [part for part in parts_of(reference, current, schema) if part.name in methods]
-    orders = [np.argsort(part.reference.to_numpy(), kind="stable") for part in parts]  # sorted rows are tested faster
-    generator = np.random.default_rng(seed)
-    rows: list[list[float]] = []
-    for members in draw(pieces.n_pieces, pieces.per_batch, N_DRAWS, seed=seed):
-        inside = np.append(members, 0.0)[pieces.ids] > 0
-        chosen, rest = _some(inside, generator), _some(~inside, generator)
-        row = []
-        for part, order in zip(parts, orders, strict=True):
-            values = part.reference.to_numpy()
-            batch, others = (Series(values[order[which[order]]]) for which in (chosen, rest))
-            method = methods[part.name]
-            row.append(_upward(method, score_part(others, batch, part, method)[1]))
-        rows.append(row)
-    null = np.array(rows)
-    by_name = {part.name: place for place, part in enumerate(parts)}
-    null = null[:, [by_name[score.part.name] for score in scores]]
-    known = ~np.isnan(null)
-    means = np.where(known, null, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return np.where(known, null, means)
+def _own_parts(reference: DataFrame, schema: Schema) -> Iterable[Part]:
+    """The parts of a reference and of any batch to come."""
+    gaps = reference.iloc[:1].assign(**dict.fromkeys(schema.numeric, np.nan))
+    yield from (part for part in parts_of(reference, gaps, schema) if part.of_missing or not part.numeric)
+    yield from (part for part in parts_of(reference, reference, schema) if part.numeric)
 
 
-def _some(rows: NDArray[np.bool_], generator: np.random.Generator) -> NDArray[np.bool_]:
+def _score(part: Part, method: str, batch: NDArray[np.intp], rest: NDArray[np.intp]) -> float:
+    values = part.reference.to_numpy()
+    if part.of_missing and not values.any():
+        return 0.0
+    return _upward(method, score_part(Series(values[rest]), Series(values[batch]), part, method))
+
+
+def _some(rows: NDArray[np.bool_], generator: np.random.Generator) -> NDArray[np.intp]:
     places = np.flatnonzero(rows)
-    if len(places) <= MOST_ROWS:
-        return rows
-    some = np.zeros(len(rows), dtype=np.bool_)
-    some[generator.choice(places, size=MOST_ROWS, replace=False)] = True
-    return some
+    return places if len(places) <= MOST_ROWS else generator.choice(places, size=MOST_ROWS, replace=False)
 
 
 def _rank(size: float, null: Scores) -> float:

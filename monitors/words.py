@@ -1,6 +1,7 @@
 """One column's change in a sentence that a person can read."""
 
 import math
+from dataclasses import dataclass
 
 from pandas import Series
 
@@ -13,22 +14,53 @@ _SAME = 0.05  # in snapshot standard deviations: less is called the same
 _GAPS_FIRST = 0.01
 
 
-def about_number(before: Series, now: Series, effect: Estimate, *, unit: str = "") -> str:
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A numeric column in words: its `mean` and `sd` (`nan` without a value), `n_known` values, share missing."""
+
+    name: str
+    n_known: int
+    share_missing: float
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """A categorical column in words: the share of rows of each value, "missing" among them, commonest first."""
+
+    name: str
+    shares: "Series[float]"
+
+
+def numbers_of(column: Series) -> Numbers:
+    """Return what is said of a numeric column, `nan` where missing."""
+    known = column.dropna()
+    missing = float(column.isna().mean())
+    return Numbers(str(column.name), len(known), missing, float(known.mean()), float(known.std(ddof=0)))
+
+
+def shares_of(column: Series) -> Shares:
+    """Return what is said of a categorical column, `None` where missing."""
+    return Shares(str(column.name), column.fillna("missing").value_counts(normalize=True))
+
+
+def about_number(before: Numbers, now: Numbers, effect: Estimate, *, unit: str = "") -> str:
     """Say how a numeric column changed: its mean, its spread if that moved by a fifth, its share missing.
 
     `effect` is the shift in snapshot standard deviations. Gaps come first where their share moved by a hundredth.
 
-    >>> before, now = Series([10.0, 20.0, 30.0, None], name="temp"), Series([16.0, 26.0, 36.0, 26.0], name="temp")
-    >>> about_number(before[:3], now, Estimate(0.73, 0.2, 1.3), unit="°F")
+    >>> before = numbers_of(Series([10.0, 20.0, 30.0], name="temp"))
+    >>> gaps, now = (numbers_of(Series(x, name="temp")) for x in ([10.0, 20.0, 30.0, None], [16.0, 26.0, 36.0, 26.0]))
+    >>> about_number(before, now, Estimate(0.73, 0.2, 1.3), unit="°F")
     'temp is higher by 6.0 °F (0.73 snapshot sd): mean 20.0 → 26.0'
-    >>> about_number(before, now, Estimate(0.73, 0.2, 1.3))
+    >>> about_number(gaps, now, Estimate(0.73, 0.2, 1.3))
     'temp is missing less often (25 % → 0 %), higher by 6.0 (0.73 snapshot sd): mean 20.0 → 26.0'
     """
-    name = str(before.name)
-    gaps = float(before.isna().mean()), float(now.isna().mean())
-    if gaps[1] == 1:
+    name, gaps = before.name, (before.share_missing, now.share_missing)
+    if not now.n_known:
         return f"{name} has no value at all, missing {share(gaps[0])} → 100 %"
-    if gaps[0] == 1:
+    if not before.n_known:
         return f"{name} had no value in the snapshot, missing 100 % → {share(gaps[1])}"
     words = _about_values(before, now, effect, unit)
     often = f"missing {share(gaps[0])} → {share(gaps[1])}"
@@ -38,30 +70,28 @@ def about_number(before: Series, now: Series, effect: Estimate, *, unit: str = "
     return f"{name} is {words}" + (f", {often}" if any(gaps) else "")
 
 
-def _about_values(before: Series, now: Series, effect: Estimate, unit: str) -> str:
-    sds = float(before.std(ddof=0)), float(now.std(ddof=0))
-    means = float(before.mean()), float(now.mean())
-    old, new, by = (_number(value, sds[0] or sds[1]) for value in (*means, abs(means[1] - means[0])))
+def _about_values(before: Numbers, now: Numbers, effect: Estimate, unit: str) -> str:
+    difference = now.mean - before.mean
+    old, new, by = (_number(value, before.sd or now.sd) for value in (before.mean, now.mean, abs(difference)))
     size = f"({abs(effect.value):.2f} snapshot sd)"
     if abs(effect.value) < _SAME:
         words = f"about the same on average {size}: mean {old} → {new}"
     else:
-        side = "higher" if means[1] > means[0] else "lower"
+        side = "higher" if difference > 0 else "lower"
         words = f"{side} by {f'{by} {unit}'.strip()} {size}: mean {old} → {new}"
-    if sds[0] > 0 and now.count() >= 10 and not 0.8 <= sds[1] / sds[0] <= 1.25:
-        words += f", spread (sd) {_number(sds[0], sds[0])} → {_number(sds[1], sds[0])}"
+    if before.sd > 0 and now.n_known >= 10 and not 0.8 <= now.sd / before.sd <= 1.25:
+        words += f", spread (sd) {_number(before.sd, before.sd)} → {_number(now.sd, before.sd)}"
     return words
 
 
-def about_category(before: Series, now: Series) -> str:
+def about_category(before: Shares, now: Shares) -> str:
     """Say which values of a categorical column moved most, and which are new.
 
-    >>> before = Series(["EV"] * 1 + ["B6"] * 9, name="carrier")
-    >>> about_category(before, Series(["EV"] * 3 + ["B6"] * 6 + ["ZZ"], name="carrier"))
+    >>> before = shares_of(Series(["EV"] * 1 + ["B6"] * 9, name="carrier"))
+    >>> about_category(before, shares_of(Series(["EV"] * 3 + ["B6"] * 6 + ["ZZ"], name="carrier")))
     'carrier: B6 90 % → 60 %, EV 10 % → 30 %, new value ZZ 10 %'
     """
-    name = str(before.name)
-    old, new = (column.fillna("missing").value_counts(normalize=True) for column in (before, now))
+    name, old, new = before.name, before.shares, now.shares
     moves = new.reindex(old.index, fill_value=0.0) - old
     if "missing" in new.index and "missing" not in moves.index:
         moves["missing"] = new["missing"]

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 
 from store.annotations import Annotations
+from store.calibrations import Calibrations
 from store.database import Database
 from store.generations import Generations
 from store.labels import Labels
@@ -29,6 +30,7 @@ class Ledger:
         self.labels = Labels(database)
         self.generations = Generations(database)
         self.promotions = Promotions(database)
+        self.calibrations = Calibrations(database)
 
     def __repr__(self) -> str:
         return f"Ledger({self._database.place!r})"

@@ -23,7 +23,7 @@ from records.label import Purpose
 from records.promotion import State
 from records.window import Window
 
-REVISION = "0001"
+REVISION = "0002"
 """The migration after which the database looks like these tables."""
 
 
@@ -232,3 +232,16 @@ class PromotionRow(Base):
     intended_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
     abandoned_why: Mapped[str | None]
+
+
+class CalibrationRow(Base):
+    """The costly part of a calibration, under a key that stands for all it follows from."""
+
+    __tablename__ = "calibrations"
+    __table_args__ = (UniqueConstraint("model", "key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model: Mapped[str]
+    key: Mapped[str]
+    body: Mapped[str]
+    saved_at: Mapped[datetime]

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from flows import cli
 from flows.adopt import adopt
+from flows.baseline import baseline_of
 from flows.evidence import settled
 from flows.explain import explain
 from flows.learn import learn
@@ -19,6 +20,7 @@ from flows.status import as_json, status
 from flows.watch import watch
 from flows.withdraw import withdraw
 from models.entry import Draft
+from monitors.baseline import prepare
 from records.comparison import Verdict
 from records.decay import Judgement
 from records.drift import Alarm
@@ -71,6 +73,15 @@ def test_a_quiet_window_asks_nobody(adopted):
     assert not watched.alarm.raised
     assert watched.request.asks == ()
     assert adopted.n_tasks() == 0
+
+
+def test_a_second_window_uses_the_calibration_of_the_first_and_judges_as_a_fresh_one_would(adopted):
+    first = watch(adopted.site(), week(QUIET[0]))
+    site = adopted.site()
+    baseline, _ = baseline_of(site, site.champion(), first.batch)
+    assert site.baselines.keys() == {key for key in site.baselines if site.ledger.calibrations.get("payments", key)}
+    fresh = prepare(reference_rows(site, site.champion())[0], site.schema, first.batch.n_sampled, length=week(0).length)
+    assert baseline.scores == fresh.scores
 
 
 def test_a_changed_window_alarms_names_the_slice_and_asks_within_the_budget(asked):

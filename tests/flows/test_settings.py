@@ -42,6 +42,12 @@ def test_a_missing_file_names_it_and_the_command_that_writes_one(tmp_path):
         ("budget = 400", "budgte = 400", r"unknown key 'labels\.budgte'"),
         ("budget = 400", "budget = 0", r"labels\.budget: input should be greater than or equal to 1"),
         ('row_key = "id"', "", r"'table\.row_key' is missing"),
+        ("[alarms]", '[alarms]\ntests = { amonut = "ks" }', "'amonut', which is neither under numeric nor"),
+        (
+            "[alarms]",
+            '[alarms]\ntests = { channel = "ks" }',
+            "'ks' does not fit column 'channel'; use jensenshannon, psi",
+        ),
         ('classes = ["no", "yes"]', "", "a classification needs at least two different classes"),
         ('"age", "noise"', '"age", "age"', r"'age' is named more often"),
         (

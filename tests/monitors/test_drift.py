@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from pandas import DataFrame
 
+from monitors.baseline import prepare
 from monitors.drift import measure
 from monitors.schema import check_frame
 from records.drift import ColumnDrift, DriftReport
@@ -19,9 +20,9 @@ SCHEMA = schema_of()
 def report_of(
     reference: DataFrame, current: DataFrame, *, schema: Schema = SCHEMA, days: int = 7, n_chunks: int = 120
 ) -> DriftReport:
-    return measure(
-        reference, current, schema, model="flights", window=window_of(days), generation=3, seed=5, n_chunks=n_chunks
-    )
+    window = window_of(days)
+    baseline = prepare(reference, schema, len(current), length=window.length, seed=5, n_chunks=n_chunks)
+    return measure(baseline, current, model="flights", window=window, generation=3, seed=5)
 
 
 def column_of(report: DriftReport, name: str) -> ColumnDrift:

@@ -52,7 +52,7 @@ def test_a_ledger_of_a_newer_version_is_refused_and_left_alone(ledger: Ledger, l
     engine = create_engine(ledger_url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE ledger_version SET version_num = '9999'"))
-    with pytest.raises(BadData, match="has version '9999' of its tables, this Driftloop knows up to '0001'"):
+    with pytest.raises(BadData, match=f"has version '9999' of its tables, this Driftloop knows up to '{REVISION}'"):
         open_ledger(ledger_url)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM ledger_version")) == "9999"

@@ -1,0 +1,40 @@
+"""The baseline of a window: made once per reference and size, kept in memory, its costly part on the ledger."""
+
+import hashlib
+import json
+
+from flows.reference import reference_rows
+from flows.site import Site
+from monitors.baseline import Baseline, batch_size, prepare
+from records.batch import Batch
+from records.generation import Generation
+from records.window import Window
+
+
+def baseline_of(site: Site, generation: Generation, batch: Batch) -> tuple[Baseline, tuple[Window, ...]]:
+    """Return what a batch is compared with, and the settled windows in it beside the generation's snapshot.
+
+    The null scores are looked up on the ledger under a key that stands for everything they follow from.
+    """
+    reference, settled = reference_rows(site, generation)
+    schema, length = site.schema, batch.window.length
+    n_batch = batch_size(reference, schema.time, batch.n_sampled, length=length)
+    tests, seed = dict(site.settings.alarms.tests), site.settings.training.seed
+    origin = {
+        "snapshot": generation.snapshot.digest,
+        "settled": [window.name for window in settled],
+        "n_batch": n_batch,
+        "seconds": length.total_seconds(),
+        "numeric": sorted(schema.numeric),
+        "categorical": sorted(schema.categorical),
+        "tests": tests,
+        "seed": seed,
+    }
+    key = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
+    if key not in site.baselines:
+        kept = site.ledger.calibrations.get(site.model, key)
+        baseline = prepare(reference, schema, n_batch, length=length, seed=seed, tests=tests, scores=kept)
+        if kept is None:
+            site.ledger.calibrations.save(site.model, key, baseline.scores)
+        site.baselines[key] = baseline
+    return site.baselines[key], settled
