@@ -46,7 +46,7 @@ def test_a_missing_file_names_it_and_the_command_that_writes_one(tmp_path):
         (
             "[alarms]",
             '[alarms]\ntests = { channel = "ks" }',
-            "'ks' does not fit column 'channel'; use jensenshannon, psi",
+            "'ks' does not fit column 'channel'",
         ),
         ('classes = ["no", "yes"]', "", "a classification needs at least two different classes"),
         ('"age", "noise"', '"age", "age"', r"'age' is named more often"),
