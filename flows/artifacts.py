@@ -32,6 +32,9 @@ def watched_page(watched: Watched) -> str:
         # Prefect does not wrap a table's cells, so what may be long comes last.
         slices = [_slice_cells(slice_) for slice_ in watched.slices.slices]
         parts += ["## Slices", table(("share before", "share now", "ratio", "slice"), slices)]
+    if report.outputs:
+        said = [f"* {text(one.sentence)}{' (drifted)' if one.drifted else ''}" for one in report.outputs]
+        parts += ["## What the model says of them", "\n".join(said)]
     moved = sorted(report.columns, key=lambda column: (column.adjusted_p, -abs(column.effect.value)))
     columns = [_column_cells(column) for column in moved]
     parts += ["## Every column", table(("column", "drifted", "effect", "size", "adjusted p"), columns)]

@@ -51,6 +51,8 @@ def _add_window(tree: Tree, site: Site, window: Window) -> None:
         for column in sorted(report.columns, key=lambda c: c.adjusted_p):
             if column.drifted:
                 drift.add(Text(f"{column.sentence} (adjusted p {column.adjusted_p:.3f})"))
+        for output in report.outputs:
+            drift.add(Text(f"{output.sentence} (adjusted p {output.adjusted_p:.3f})"))
     if alarm := steps.get(model, window, "alarm", Alarm):
         tree.add(Text(f"alarm: {alarm.reason}"))
     if found := steps.get(model, window, "slice", SliceReport):

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from flows.ask import ask
 from flows.baseline import baseline_of
+from flows.outputs import measure_outputs
 from flows.reference import reference_rows
 from flows.site import Site
 from models.entry import Note
@@ -87,9 +88,10 @@ def monitor(site: Site, batch: Batch) -> DriftReport:
 def _monitor(site: Site, batch: Batch) -> DriftReport:
     champion = site.champion()
     baseline, settled = baseline_of(site, champion, batch)
+    current = site.sample(batch.window)
     report = measure(
         baseline,
-        site.sample(batch.window),
+        current,
         model=site.model,
         window=batch.window,
         generation=champion.number,
@@ -97,7 +99,8 @@ def _monitor(site: Site, batch: Batch) -> DriftReport:
     )
     compared = f"Compared with the snapshot of generation {champion.number}"
     known = f" and {len(settled)} settled window{'s' * (len(settled) != 1)}" if settled else ""
-    return replace(report, notes=(f"{compared}{known}.", *report.notes))
+    outputs = measure_outputs(site, champion, batch, current)
+    return replace(report, notes=(f"{compared}{known}.", *report.notes), outputs=outputs)
 
 
 def decide(site: Site, batch: Batch, report: DriftReport) -> Alarm:

@@ -49,10 +49,11 @@ def summary(report: DriftReport) -> str:
     """Return a report as a piece of HTML that needs no script and no network."""
     unusual = report.joint.p_value <= 0.05
     columns = most_moved_first(report.columns)
-    widest = max((_reach(column) for column in columns), default=1.0)
+    widest = max((_reach(column) for column in (*columns, *report.outputs)), default=1.0)
     moved = "".join(_row(column, widest) for column in columns if column.drifted)
     still = "".join(_row(column, widest) for column in columns if not column.drifted)
     n_still = sum(not column.drifted for column in columns)
+    outputs = "".join(_row(column, widest) for column in report.outputs)
     notes = "".join(f"<p class='quiet'>{escape(note)}</p>" for note in report.notes)
     return (
         f"{_STYLE}<section class='dl'><h1>{escape(_title(report))}</h1>"
@@ -64,6 +65,11 @@ def summary(report: DriftReport) -> str:
             f"<details{' open' * (not moved)}><summary>{_columns(n_still)} within what is ordinary</summary>"
             f"<table>{_HEAD}<tbody>{still}</tbody></table></details>"
             if still
+            else ""
+        )
+        + (
+            f"<p>What the model says of these rows:</p><table>{_HEAD}<tbody>{outputs}</tbody></table>"
+            if outputs
             else ""
         )
         + "<p class='quiet'>Effect: for a number, the shift of its mean in snapshot standard deviations; for a category"

@@ -58,7 +58,9 @@ class DriftReport:
     """What was measured on one batch against one generation's snapshot; it decides nothing.
 
     `n_chunks` snapshot chunks of the batch's size are the null, `n_real_chunks` of them disjoint stretches of time.
-    `notes` are sentences about what could not be tested and why.
+    `notes` are sentences about what could not be tested and why. `outputs` are the drift of what the model predicts
+    and, where production knows it, of the target, against the snapshot's holdout; they follow from the rows and the
+    world, so they inform and do not alarm.
     """
 
     model: str
@@ -71,6 +73,7 @@ class DriftReport:
     columns: tuple[ColumnDrift, ...]
     joint: JointDrift
     notes: tuple[str, ...] = ()
+    outputs: tuple[ColumnDrift, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,19 @@ def test_a_second_window_uses_the_calibration_of_the_first_and_judges_as_a_fresh
     assert baseline.scores == fresh.scores
 
 
+def test_a_report_tells_the_drift_of_predictions_and_of_targets_where_production_knows_them(adopted):
+    table = pd.read_parquet(adopted.folder / "production.parquet")
+    known = table["at"] < week(QUIET[1]).start
+    table["fraud"] = [
+        adopted.truth[key] if is_known else None for key, is_known in zip(table["id"], known, strict=True)
+    ]
+    table.to_parquet(adopted.folder / "production.parquet")
+    with_answers, without = (watch(adopted.site(), week(number)).report.outputs for number in QUIET)
+    assert [output.column for output in with_answers] == ["predicted probability of yes", "fraud"]
+    assert [output.column for output in without] == ["predicted probability of yes"]
+    assert not any(output.drifted for output in (*with_answers, *without))
+
+
 def test_a_changed_window_alarms_names_the_slice_and_asks_within_the_budget(asked):
     site, request = asked.site(), asked.request.request
     assert request.window in [week(number) for number in CHANGED]
