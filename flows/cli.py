@@ -131,7 +131,7 @@ def watch(
         _print_record(watched)
     else:
         mark = "[bold red]ALARM[/]" if watched.alarm.raised else "[green]quiet[/]"
-        out.print(f"{mark} {watched.batch.window.name}: ", end="")
+        out.print(f"{mark} {watched.batch.window.name}", highlight=False)
         out.print(f"{watched.alarm.reason}\n{watched.request.reason}", highlight=False, markup=False)
     if watched.alarm.raised:
         raise typer.Exit(ALARM)
