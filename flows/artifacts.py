@@ -9,6 +9,7 @@ from flows.markdown import bar, table, text
 from flows.site import Site
 from flows.tables import estimate_text
 from flows.watch import Watched, drift_page
+from records.batch import Batch
 from records.drift import Alarm, ColumnDrift, Estimate
 
 
@@ -24,11 +25,11 @@ def watched_page(watched: Watched) -> str:
     parts = [
         f"# {head}: {text(report.model)}, {watched.batch.window.name}",
         text(alarm.reason),
-        f"{watched.batch.facts.n_rows:,} rows; evidence {alarm.evidence:.1f} of {alarm.limit:.0f};"
-        f" joint test p = {report.joint.p_value:.3f}.",
+        f"Evidence {alarm.evidence:.1f} of {alarm.limit:.0f}; joint test p = {report.joint.p_value:.3f}.",
         "## Columns",
         table(("column", "drifted", "effect", "size", "adjusted p", "what changed"), [_column_cells(c) for c in moved]),
     ]
+    parts += _facts(watched.batch)
     if slices:
         parts += ["## Slices", table(("slice", "share before", "share now", "ratio"), slices)]
     parts += ["## People", text(watched.request.reason), "## Notes", *(f"* {text(note)}" for note in report.notes)]
@@ -102,6 +103,15 @@ def _column_cells(column: ColumnDrift) -> tuple[object, ...]:
     drifted = "yes" if column.drifted else ""
     effect = column.effect.value
     return column.column, drifted, f"{effect:+.2f}", bar(abs(effect)), f"{column.adjusted_p:.3f}", column.sentence
+
+
+def _facts(batch: Batch) -> list[str]:
+    """What every row says, striking facts in bold, and what was not looked at."""
+    told = [
+        f"* **{text(fact.sentence)}**" if fact.striking else f"* {text(fact.sentence)}" for fact in batch.compared.facts
+    ]
+    notes = [f"* {text(note)}" for note in batch.compared.notes]
+    return [f"## Facts on all {batch.facts.n_rows:,} rows", "\n".join([*told, *notes])]
 
 
 def _ratio(ratio: Estimate) -> str:

@@ -21,3 +21,9 @@ def reference_rows(site: Site, generation: Generation) -> tuple[pd.DataFrame, tu
     together = pd.concat([frame[columns] for frame in frames], ignore_index=True)
     unique = together.drop_duplicates(site.schema.row_key)
     return unique.sort_values(site.schema.time, kind="stable", ignore_index=True), known
+
+
+def training_times(site: Site) -> pd.Series:
+    """When the rows of the first snapshot happened; later ones also hold labelled rows, a few of each window."""
+    first = site.ledger.generations.get(site.model, 1)
+    return pd.concat(read(first.snapshot), ignore_index=True)[site.schema.time]

@@ -90,6 +90,8 @@ def as_number(column: Any, *, from_text: bool = False) -> Any:
         return _finite(column.isin(_NOT_A_NUMBER).ifelse(None, column).cast("float64"))
     if kind.is_boolean():
         return column.cast("int32").cast("float64")
+    if kind.is_integer():
+        return column.cast("float64")
     return _finite(column.cast("float64"))
 
 

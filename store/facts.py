@@ -6,6 +6,7 @@ return few numbers, however many rows and values there are.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from records.facts import ColumnFacts, Familiar, TableFacts, ValueCount
@@ -30,7 +31,8 @@ def totals(rows: Any, familiar: Mapping[str, Familiar]) -> Any:
         asked |= {f"low{place}": column.min(), f"high{place}": column.max()}
         if name in familiar:
             known = familiar[name]
-            asked |= {f"below{place}": rows.count(column < known.low), f"above{place}": rows.count(column > known.high)}
+            below, above = column < known.low, column > known.high
+            asked |= {f"below{place}": rows.count(where=below), f"above{place}": rows.count(where=above)}
     return rows.aggregate(**asked)
 
 
@@ -48,16 +50,16 @@ def values(rows: Any, familiar: Mapping[str, Familiar], md5: Callable[[Any], Any
         column = rows.filter(rows[name].notnull()).select(value=rows[name])
         counted = column.group_by("value").aggregate(n_rows=column.count())
         counted = counted.mutate(unseen=~counted["value"].isin(known.values), hashed=md5(counted["value"]))
-        order = [counted["n_rows"].desc(), counted["hashed"]]  # texts themselves sort differently on each engine
         ranked = counted.mutate(
             place=place,
             of_rows=counted["n_rows"].sum().over(group_by="unseen"),
             of_values=counted["n_rows"].count().over(group_by="unseen"),
-            before=counted["n_rows"].rank().over(group_by="unseen", order_by=order),
+            # The commonest first; engines sort texts in different orders, but not their hashes.
+            before=counted["hashed"].rank().over(group_by="unseen", order_by=-counted["n_rows"]),
         )
         named = (ranked["unseen"] & (ranked["before"] < MOST_UNSEEN)) | ranked["value"].isin(known.common)
         parts.append(ranked.filter(named).select("place", "value", "n_rows", "unseen", "of_rows", "of_values"))
-    return parts[0].union(*parts[1:]) if parts else None
+    return reduce(lambda above, below: above.union(below), parts) if parts else None
 
 
 def table_facts(

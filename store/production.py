@@ -24,7 +24,7 @@ _KEYS_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open table and what its engine calls things: `md5` of a text, `moment` of a time column, `bound` of a time.
+    """An open table and what its engine calls things: `md5` of a text, `moment` of a time column, `within` a window.
 
     `number` refuses what a column of numbers must not hold, where the engine would not by itself. `all_text` says that
     every column is text because the file has no types; `written` are the columns' names as a file has them, where the
@@ -34,7 +34,7 @@ class Opened:
     table: Any
     md5: Callable[[Any], Any]
     moment: Callable[[Any], Any]
-    bound: Callable[[datetime], Any]
+    within: Callable[[Any, Window], Any]
     number: Callable[[Any], Any] = lambda column: column
     all_text: bool = False
     written: Sequence[str] = ()
@@ -128,13 +128,13 @@ class ProductionTable:
         with self._connect() as opened:
             check_names(opened.written, schema, name=self._name)
             check_columns(opened.table, schema, name=self._name, all_text=opened.all_text)
-            rows = same_everywhere(
-                opened.table, schema, moment=opened.moment, number=opened.number, all_text=opened.all_text
-            )
+            raw = opened.table
             if window is not None:
-                time = rows[schema.time]
-                rows = rows.filter((time >= opened.bound(window.start)) & (time < opened.bound(window.end)))
-            yield opened, rows
+                raw = raw.filter(opened.within(raw[schema.time], window))
+            yield (
+                opened,
+                same_everywhere(raw, schema, moment=opened.moment, number=opened.number, all_text=opened.all_text),
+            )
 
     def _lowest(self, opened: Opened, rows: Any, n_rows: int, *, among: int | None = None) -> DataFrame:
         """The rows whose key hashes lowest; when there are `among` rows, a look at the lowest hashes comes first."""

@@ -1,5 +1,6 @@
 """Spark in local mode: a session of our own, and what it complains about in our words."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from records.errors import BadData, BadSettings, DriftloopError, NotFound, ServiceDown
 from store.faults import first_line
 
+_NAMED = re.compile(r"\[[A-Z][A-Z_.]+\] .*")
 _QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.driver.bindAddress": "127.0.0.1"}
 
 
@@ -31,6 +33,7 @@ def spark_session(master: str, what: str) -> Iterator[Any]:
         shared.sparkContext.setLogLevel("OFF")  # what goes wrong is raised, and said once
         session = shared.newSession()
         session.conf.set("spark.sql.caseSensitive", "true")
+        session.conf.set("spark.sql.shuffle.partitions", "16")  # by default 200, as for a cluster
         session.conf.set("spark.sql.session.timeZone", "UTC")
         yield session
     except DriftloopError:
@@ -40,13 +43,14 @@ def spark_session(master: str, what: str) -> Iterator[Any]:
 
 
 def _ours(error: Exception, what: str) -> DriftloopError:
-    words = first_line(error)
+    named = _NAMED.search(str(error))  # Spark's own name for what is wrong, however deep Java has buried it
+    words = named[0] if named else first_line(error)
     if "JAVA_GATEWAY_EXITED" in words:
         return BadSettings(f"{what} needs Spark, and Spark needs Java 17 or newer; install it, or set JAVA_HOME")
     if "PATH_NOT_FOUND" in words or "UNABLE_TO_INFER_SCHEMA" in words:
         return NotFound(f"{what} does not exist ({words}); correct table.url in driftloop.toml")
-    if "TIMESTAMP(NANOS" in str(error):
+    if "TIMESTAMP(NANOS" in words:
         return BadData(f"{what} holds times in nanoseconds, which Spark cannot read; write them in microseconds")
-    if "[" in words:  # Spark names what it found wrong with the data, and nothing else
+    if named:
         return BadData(f"{what} cannot be read ({words}); correct it or its columns' types")
     return ServiceDown(f"{what} cannot be read, because Spark failed ({words}); check its memory and run again")

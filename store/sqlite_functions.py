@@ -23,7 +23,7 @@ def functions(connection: sqlite3.Connection, what: str) -> Iterator[None]:
             return utc_text(text)
         except ValueError:
             refused.append(
-                f"{what} has {text[:60]!r} in its time column {column!r}, which is no time; write times as"
+                f"{what} has {str(text)[:60]!r} in its time column {column!r}, which is no time; write times as"
                 " 2013-03-04 06:00:00"
             )
             raise

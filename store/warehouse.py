@@ -14,6 +14,7 @@ from pandas import DataFrame
 
 from records.errors import BadData, BadSettings, DriftloopError, NotFound
 from records.schema import Schema
+from records.window import Window
 from store.faults import first_line, of_driver, of_duckdb
 from store.production import Opened, ProductionTable
 from store.source import Source, source_of
@@ -60,7 +61,7 @@ def _open_frame(frame: DataFrame) -> Iterator[Opened]:
     with _translated("the production table in memory"), _duckdb(":memory:") as backend:
         unique = frame.loc[:, ~frame.columns.duplicated()]
         backend.con.register("production", pyarrow.Table.from_pandas(unique, preserve_index=False))
-        yield _opened(backend.table("production"), written=frame.columns)
+        yield _opened(backend.table("production"), written=list(frame.columns))
 
 
 @contextmanager
@@ -118,7 +119,11 @@ def _open_sqlite(source: Source) -> Iterator[Opened]:
             is_text = column.typeof().isin(("text", "blob"))
             return is_text.ifelse(refused(column.get_name(), column.cast("string")), column)
 
-        yield Opened(_table(backend, source), md5, moment, lambda moment: utc_text(moment.isoformat()), number)
+        def within(time: Any, window: Window) -> Any:
+            start, end = (utc_text(bound.isoformat()) for bound in (window.start, window.end))
+            return (moment(time) >= start) & (moment(time) < end)
+
+        yield Opened(_table(backend, source), md5, moment, within, number)
 
 
 @contextmanager
@@ -160,7 +165,7 @@ def _written(pattern: str, backend: Any) -> list[str]:
 
 def _opened(table: Any, *, all_text: bool = False, written: Sequence[str] = ()) -> Opened:
     md5, *_ = _functions()
-    return Opened(table, md5, _moment, lambda moment: moment.astimezone(UTC), all_text=all_text, written=written)
+    return Opened(table, md5, _moment, _within, all_text=all_text, written=written)
 
 
 def _table(backend: Any, source: Source) -> Any:
@@ -176,6 +181,14 @@ def _table(backend: Any, source: Source) -> Any:
 
 def _moment(time: Any) -> Any:
     return (time.cast("timestamp") if time.type().is_date() else time).cast("timestamp('UTC')")
+
+
+def _within(time: Any, window: Window) -> Any:
+    kind, start, end = time.type(), window.start.astimezone(UTC), window.end.astimezone(UTC)
+    if kind.is_timestamp() and kind.timezone is None:  # as it is: a cast column has no index and no statistics
+        return (time >= start.replace(tzinfo=None)) & (time < end.replace(tzinfo=None))
+    moment = time if kind.is_timestamp() else _moment(time)
+    return (moment >= start) & (moment < end)
 
 
 @cache

@@ -19,7 +19,7 @@ SCHEMA = Schema(
     "flight", "at", "late", "classification", ("temp", "hour"), ("carrier", "gate", "delayed"), ("no", "yes")
 )
 WEEK = Window(datetime(2013, 1, 8, tzinfo=UTC), datetime(2013, 1, 15, tzinfo=UTC))
-CARRIERS = ["B6", "EV", "O'Brien; --", "ключ", "NULL", "a,b", None]
+CARRIERS = ["B6", "EV", "O'Brien; --", "ключ", "NULL", "a,b", r"C:\new\table", "100 % {x} :y", None]
 
 
 def flights() -> pd.DataFrame:
