@@ -73,7 +73,8 @@ def by_chance(n_marked: int, n_known: int, n_rows: int, *, level: float) -> Esti
         return Estimate(n_marked / n_known, 1 - rest.high, 1 - rest.low)
     tails = (1 - level) / 2, (1 + level) / 2
     low, high = stats.nbinom.ppf(tails, n_marked + 0.5, n_known / (n_known + n_rows)) / n_rows
-    return Estimate(n_marked / n_known, max(float(low), 0.0), min(float(high), 1.0))
+    value = n_marked / n_known
+    return Estimate(value, min(float(low), value), min(max(float(high), value), 1.0))
 
 
 def rows_interval(times: Series, window: Window, *, level: float) -> Estimate:

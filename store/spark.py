@@ -9,7 +9,12 @@ from records.errors import BadData, BadSettings, DriftloopError, NotFound, Servi
 from store.faults import first_line
 
 _NAMED = re.compile(r"\[[A-Z][A-Z_.]+\] .*")
-_QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.driver.bindAddress": "127.0.0.1"}
+_LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",  # else large results take the way over the machine's own name, and get lost
+}
 
 
 @contextmanager
@@ -27,7 +32,7 @@ def spark_session(master: str, what: str) -> Iterator[Any]:
         raise BadSettings(f"{what} needs Spark, which is not installed; run `uv sync --extra spark`") from None
     try:
         builder = SparkSession.builder.master(master).appName("driftloop")
-        for name, value in _QUIET.items():
+        for name, value in _LOCAL.items():
             builder = builder.config(name, value)
         shared = builder.getOrCreate()
         shared.sparkContext.setLogLevel("OFF")  # what goes wrong is raised, and said once
