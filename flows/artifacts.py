@@ -9,6 +9,7 @@ from flows.markdown import bar, table, text
 from flows.site import Site
 from flows.tables import estimate_text
 from flows.watch import Watched, drift_page
+from records.batch import Batch
 from records.drift import Alarm, ColumnDrift
 from records.slice import Slice
 
@@ -20,8 +21,7 @@ def watched_page(watched: Watched) -> str:
     parts = [
         f"# {head}: {text(report.model)}, {watched.batch.window.name}",
         text(alarm.reason),
-        f"{watched.batch.facts.n_rows:,} rows; evidence {alarm.evidence:.1f} of {alarm.limit:.0f};"
-        f" joint test p = {report.joint.p_value:.3f}.",
+        f"Evidence {alarm.evidence:.1f} of {alarm.limit:.0f}; joint test p = {report.joint.p_value:.3f}.",
         "## People",
         text(watched.request.reason),
     ]
@@ -32,6 +32,7 @@ def watched_page(watched: Watched) -> str:
         # Prefect does not wrap a table's cells, so what may be long comes last.
         slices = [_slice_cells(slice_) for slice_ in watched.slices.slices]
         parts += ["## Slices", table(("share before", "share now", "ratio", "slice"), slices)]
+    parts += _facts(watched.batch)
     if report.outputs:
         said = [f"* {text(one.sentence)}{' (drifted)' if one.drifted else ''}" for one in report.outputs]
         parts += ["## What the model says of them", "\n".join(said)]
@@ -114,3 +115,12 @@ def _column_cells(column: ColumnDrift) -> tuple[str, ...]:
 def _slice_cells(slice_: Slice) -> tuple[str, ...]:
     ratio = f"×{slice_.ratio.value:.1f} ({slice_.ratio.low:.1f} to {slice_.ratio.high:.1f})"
     return f"{slice_.share_reference:.1%}", f"{slice_.share_current:.1%}", ratio, slice_.name
+
+
+def _facts(batch: Batch) -> list[str]:
+    """What every row says, striking facts in bold, and what was not looked at."""
+    told = [
+        f"* **{text(fact.sentence)}**" if fact.striking else f"* {text(fact.sentence)}" for fact in batch.compared.facts
+    ]
+    notes = [f"* {text(note)}" for note in batch.compared.notes]
+    return [f"## Facts on all {batch.facts.n_rows:,} rows", "\n".join([*told, *notes])]

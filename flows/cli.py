@@ -17,6 +17,8 @@ from records.errors import BadSettings, DriftloopError
 ALARM = 10
 """The exit code of `watch` when the window alarms, so that a scheduler can tell an alarm (10) from a failure (1)."""
 
+_MOST_FACTS = 3
+
 app = typer.Typer(
     name="driftloop",
     help="Keep a deployed tabular model honest: watch its data, ask people, learn from their answers.",
@@ -132,7 +134,11 @@ def watch(
     else:
         mark = "[bold red]ALARM[/]" if watched.alarm.raised else "[green]quiet[/]"
         out.print(f"{mark} {watched.batch.window.name}", highlight=False)
-        out.print(f"{watched.alarm.reason}\n{watched.request.reason}", highlight=False, markup=False)
+        striking = [f"* {fact.sentence}" for fact in watched.batch.compared.striking]
+        if len(striking) > _MOST_FACTS:
+            striking[_MOST_FACTS:] = [f"* and {len(striking) - _MOST_FACTS} more facts that are out of the ordinary"]
+        told = "\n".join([watched.alarm.reason, *striking, watched.request.reason])
+        out.print(told, highlight=False, markup=False)
     if watched.alarm.raised:
         raise typer.Exit(ALARM)
 

@@ -214,8 +214,9 @@ class Settings(BaseSettings):
         scheme, separator, rest = url.partition("://")
         if not separator:
             return str((self.path.parent / url).resolve())
-        if scheme in ("sqlite", "duckdb") and rest.startswith("/"):
-            return f"{scheme}:///{(self.path.parent / rest[1:]).resolve()}"
+        before, _, path = rest.partition("/")
+        if scheme == "spark" or (scheme in ("sqlite", "duckdb") and not before):
+            return f"{scheme}://{before}/{(self.path.parent / path).resolve()}"
         return url
 
 

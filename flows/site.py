@@ -48,6 +48,7 @@ class Site:
         self.settings = settings
         self.now = now
         self.baselines: dict[str, Baseline] = {}
+        self.reference: tuple[object, pd.DataFrame] | None = None
         given = {"ledger": ledger, "table": table, "studio": studio, "registry": registry}
         self.__dict__.update({name: door for name, door in given.items() if door is not None})
 

@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 from flows.ask import ask
 from flows.baseline import baseline_of
 from flows.outputs import measure_outputs
-from flows.reference import reference_rows
+from flows.reference import reference_rows, training_times
 from flows.site import Site
 from models.entry import Note
 from monitors.alarm import carried
 from monitors.alarm import decide as judge_evidence
 from monitors.drift import measure
 from monitors.evidently_report import write_report
+from monitors.facts import compare_facts
+from monitors.familiar import familiar
 from monitors.schema import check_frame
 from monitors.slices import find
 from records.batch import Batch
@@ -58,7 +60,7 @@ def watch(site: Site, window: Window, *, run: Run = by_hand) -> Watched:
 
 
 def ingest(site: Site, window: Window) -> Batch:
-    """Take the exact facts of a window and a bounded sample of its rows."""
+    """Take the exact facts of a window, beside those of what the champion is known to handle, and a bounded sample."""
     return site.once(window, "ingest", Batch, lambda: _ingest(site, window))
 
 
@@ -69,15 +71,34 @@ def _ingest(site: Site, window: Window) -> Batch:
             f"window {window.name} ends on {window.end:%Y-%m-%d %H:%M %Z}, in the future; choose an earlier one"
         )
     where = f"table {site.settings.table.name or site.settings.table.url.rpartition('/')[2]}, window {window.name}"
-    facts = site.table.facts(window)
+    reference, _ = reference_rows(site, site.champion())
+    known = familiar(reference, site.schema)
+    facts = site.table.facts(window, known)
     if facts.n_duplicate_keys:
         raise BadData(
             f"{where}: {facts.n_duplicate_keys} rows repeat a key of column {site.schema.row_key!r};"
             " make the key unique and run again"
         )
-    frame = check_frame(site.table.sample(window, site.settings.alarms.sample_rows), site.schema, where=where)
+    compared = compare_facts(
+        facts,
+        known,
+        reference,
+        site.schema,
+        times=training_times(site),
+        window=window,
+        before=_before(site, window),
+        seed=seed_of(site, window),
+    )
+    sample = site.table.sample(window, site.settings.alarms.sample_rows, among=facts.n_rows)
+    frame = check_frame(sample, site.schema, where=where)
     path = write_frame(frame, site.settings.folder / "batches" / f"{window.name}.parquet")
-    return Batch(site.model, window, facts, path, len(frame))
+    return Batch(site.model, window, facts, path, len(frame), compared)
+
+
+def _before(site: Site, window: Window) -> Batch | None:
+    """The last window before this one that was ingested."""
+    earlier = [batch for batch in site.ledger.steps.history(site.model, "ingest", Batch) if batch.window < window]
+    return earlier[-1] if earlier else None
 
 
 def monitor(site: Site, batch: Batch) -> DriftReport:

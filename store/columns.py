@@ -6,6 +6,8 @@ value is "True" or "False", and neither NaN nor an infinity is a known number.
 """
 
 import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from records.errors import BadData
@@ -15,6 +17,57 @@ from records.slice import Between, Condition
 _NOT_A_NUMBER = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
 _LARGEST_WHOLE = 2.0**63
 _LARGEST = sys.float_info.max
+
+
+def check_columns(table: Any, schema: Schema, *, name: str, all_text: bool) -> None:
+    """Raise `BadData` if a column is missing, or its type cannot be what the schema says; `name` is the table's."""
+    present = list(table.columns)
+    missing = [column for column in schema.production if column not in present]
+    if missing:
+        raise BadData(
+            f"the table {name} lacks {', '.join(map(repr, missing))} (it has {', '.join(sorted(present))});"
+            " correct the names in driftloop.toml"
+        )
+    time = table[schema.time].type()
+    # Ibis does not know every timestamp of every engine by name, but can cast it all the same.
+    if not (time.is_timestamp() or time.is_date() or time.is_string() or "TIMESTAMP" in str(time)):
+        raise BadData(f"the table {name} has {str(time)!r} in its time column {schema.time!r}; store it as a timestamp")
+    for column in () if all_text else schema.numeric:
+        kind = table[column].type()
+        if not (kind.is_numeric() or kind.is_boolean()):
+            raise BadData(
+                f"the table {name} has {str(kind)!r} in its numeric column {column!r}; convert it, or list the"
+                " column under categorical"
+            )
+
+
+def check_names(names: Sequence[str], schema: Schema, *, name: str) -> None:
+    """Raise `BadData` if a column the schema needs is there twice, by the names as they are written in a file."""
+    counted = Counter(names)
+    twice = [column for column in (*schema.production, schema.target) if counted[column] > 1]
+    if twice:
+        raise BadData(
+            f"the table {name} has {counted[twice[0]]} columns named {twice[0]!r}; rename all but one, so that it is"
+            " clear which is meant"
+        )
+
+
+def same_everywhere(
+    table: Any, schema: Schema, *, moment: Callable[[Any], Any], number: Callable[[Any], Any], all_text: bool
+) -> Any:
+    """Return a table's rows with one type per kind of column: key, time, features, and the target if it is there."""
+
+    def a_number(name: str) -> Any:
+        return as_number(number(table[name]), from_text=all_text)
+
+    def a_text(name: str) -> Any:
+        return as_text(table[name], empty=not all_text)
+
+    columns = {schema.row_key: as_text(table[schema.row_key]), schema.time: moment(table[schema.time])}
+    columns |= {name: a_number(name) for name in schema.numeric} | {name: a_text(name) for name in schema.categorical}
+    if schema.target in table.columns and schema.target not in columns:
+        columns[schema.target] = a_number(schema.target) if schema.task == "regression" else a_text(schema.target)
+    return table.select(**columns)
 
 
 def as_text(column: Any, *, empty: bool = True) -> Any:
@@ -37,6 +90,8 @@ def as_number(column: Any, *, from_text: bool = False) -> Any:
         return _finite(column.isin(_NOT_A_NUMBER).ifelse(None, column).cast("float64"))
     if kind.is_boolean():
         return column.cast("int32").cast("float64")
+    if kind.is_integer():
+        return column.cast("float64")
     return _finite(column.cast("float64"))
 
 

@@ -76,3 +76,15 @@ def _of_postgres(cause: BaseException, what: str) -> DriftloopError:
     if state.startswith("40") or state == "55P03":
         return Conflict(f"{what} is busy in another process ({words}); run again when it has ended")
     return ServiceDown(f"{what} cannot be reached or failed ({words}); check that its server is up")
+
+
+def of_duckdb(cause: BaseException, what: str) -> DriftloopError:
+    """Return our error for one of `duckdb`; `what` says which table."""
+    name, words = type(cause).__name__, first_line(cause)
+    if name == "OutOfMemoryException" or "No space left" in words:
+        return StorageFull(f"{what} cannot be read in the memory it is given ({words}); free some space for spilling")
+    if "Could not set lock" in words:
+        return Conflict(f"{what} is being written by another process ({words}); run again when it has ended")
+    if "No files found" in words:
+        return NotFound(f"{what} does not exist ({words}); correct table.url in driftloop.toml")
+    return BadData(f"{what} cannot be read ({words}); correct it or its columns' types")

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pandas import DataFrame, Series
 
-from records.batch import ColumnFacts, TableFacts
-from records.errors import BadData, EmptyWindow
+from records.errors import EmptyWindow
+from records.facts import Familiar, TableFacts
 from records.schema import Schema
 from records.slice import Slice
 from records.window import Window
-from store.columns import as_number, as_text, condition
+from store.columns import check_columns, check_names, condition, same_everywhere
+from store.facts import table_facts, totals, values
+from store.frames import fetched, moments, ordered
 
 _HASH = "driftloop_hash"
 _KEYS_AT_ONCE = 1000
@@ -23,22 +24,26 @@ _KEYS_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open table and what its engine calls things: `md5` of a text, `moment` of a time column, `bound` of a time.
+    """An open table and what its engine calls things: `md5` of a text, `moment` of a time column, `within` a window.
 
-    `all_text` says that every column is text because the file has no types.
+    `number` refuses what a column of numbers must not hold, where the engine would not by itself. `all_text` says that
+    every column is text because the file has no types; `written` are the columns' names as a file has them, where the
+    engine renames repeated ones.
     """
 
     table: Any
     md5: Callable[[Any], Any]
     moment: Callable[[Any], Any]
-    bound: Callable[[datetime], Any]
+    within: Callable[[Any, Window], Any]
+    number: Callable[[Any], Any] = lambda column: column
     all_text: bool = False
+    written: Sequence[str] = ()
 
 
 class ProductionTable:
     """One production table, read only; `store.warehouse.open_table` makes it.
 
-    Nothing here loads a whole window: facts are one aggregate query, rows come back under a limit or by key. Each call
+    Nothing here loads a whole window: facts are aggregate queries, rows come back under a limit or by key. Each call
     opens a connection and closes it, so no file stays locked and a restarted server is met anew. Besides what is said
     of each method, all raise `NotFound`, `BadData`, `NotAllowed` or `ServiceDown` when the engine does.
 
@@ -63,49 +68,36 @@ class ProductionTable:
         """Return the times of the first and the last row, or None for a table without rows."""
         with self._rows() as (_, rows):
             time = rows[self._schema.time]
-            found = _moments(Series(rows.aggregate(first=time.min(), last=time.max()).execute().iloc[0]))
+            found = moments(Series(rows.aggregate(first=time.min(), last=time.max()).execute().iloc[0]))
         return None if found.isna().any() else (found["first"].to_pydatetime(), found["last"].to_pydatetime())
 
-    def facts(self, window: Window) -> TableFacts:
-        """Return the exact facts of every row of a window, from one aggregate query.
+    def facts(self, window: Window, familiar: Sequence[Familiar] = ()) -> TableFacts:
+        """Return the exact facts of every row of a window, and what in it is beyond the `familiar`.
 
-        They cover the key, the time, the features, and the target if the table has it. NaN and infinities count as
-        missing. Raises `EmptyWindow`, which says where the table's rows are.
+        They cover the key, the time, the features, and the target if the table has it, in one query, and the values
+        of categorical columns in another. NaN and infinities count as missing. Raises `EmptyWindow`, which says where
+        the table's rows are.
         """
+        known = {column.column: column for column in familiar}
         with self._rows(window) as (opened, rows):
-            names = list(rows.columns)
-            asked = {"n": rows.count()}
-            for place, name in enumerate(names):
-                column = rows[name]
-                asked |= {f"known{place}": column.count(), f"distinct{place}": column.nunique()}
-                if column.type().is_floating():
-                    asked |= {f"low{place}": column.min(), f"high{place}": column.max()}
             kinds = rows if opened.all_text else opened.table
-            dtypes = [str(kinds[name].type()).removeprefix("!") for name in names]
-            found = rows.aggregate(**asked).execute().iloc[0].to_dict()
-        n_rows = int(found["n"])
-        if n_rows == 0:
+            dtypes = [str(kinds[name].type()).removeprefix("!") for name in rows.columns]
+            total = totals(rows, known).execute().iloc[0].to_dict()
+            wanted = values(rows, known, opened.md5) if total["rows"] else None
+            found = [] if wanted is None else wanted.execute().to_dict("records")
+        if not total["rows"]:
             raise self._empty(window)
-        columns = tuple(
-            ColumnFacts(
-                name,
-                dtypes[place],
-                n_rows - int(found[f"known{place}"]),
-                _number(found.get(f"low{place}")),
-                _number(found.get(f"high{place}")),
-                int(found[f"distinct{place}"]),
-            )
-            for place, name in enumerate(names)
-        )
-        return TableFacts(n_rows, n_rows - columns[0].n_missing - columns[0].n_distinct, columns)
+        return table_facts(rows.columns, dtypes, total, found, known)
 
-    def sample(self, window: Window, n_rows: int) -> DataFrame:
+    def sample(self, window: Window, n_rows: int, *, among: int | None = None) -> DataFrame:
         """Return at most `n_rows` rows of a window, chosen by the MD5 of their key, so the same on every engine.
 
-        A smaller sample is part of a larger one. Ordered by key. Raises `EmptyWindow`.
+        A smaller sample is part of a larger one. Ordered by key. `among` is how many rows the window has, if that is
+        known: it changes nothing but the cost, because only rows that can be in the sample are sorted. Raises
+        `EmptyWindow`.
         """
         with self._rows(window) as (opened, rows):
-            frame = self._chosen(opened, rows, n_rows)
+            frame = self._lowest(opened, rows, n_rows, among=among)
         if frame.empty:
             raise self._empty(window)
         return frame
@@ -116,8 +108,8 @@ class ProductionTable:
         parts = [keys[start : start + _KEYS_AT_ONCE] for start in range(0, len(keys), _KEYS_AT_ONCE)] or [[]]
         with self._rows(window) as (_, rows):
             key = rows[self._schema.row_key]
-            found = [self._fetched(rows.filter(key.isin(part)) if part else rows.limit(0)) for part in parts]
-        return _ordered(pd.concat(found, ignore_index=True), self._schema)
+            found = [fetched(rows.filter(key.isin(part)) if part else rows.limit(0), self._schema) for part in parts]
+        return ordered(pd.concat(found, ignore_index=True), self._schema)
 
     def rows_in(self, window: Window, wanted: Slice, n_rows: int) -> DataFrame:
         """Return at most `n_rows` rows of a window inside a slice, chosen and ordered as `sample` does; maybe none.
@@ -127,73 +119,33 @@ class ProductionTable:
         with self._rows(window) as (opened, rows):
             for part in wanted.conditions:
                 rows = rows.filter(condition(rows, part, self._schema))
-            return self._chosen(opened, rows, n_rows)
+            return self._lowest(opened, rows, n_rows)
 
     @contextmanager
     def _rows(self, window: Window | None = None) -> Iterator[tuple[Opened, Any]]:
         """The open table, and its rows (of one window) with one type per kind of column."""
         schema = self._schema
         with self._connect() as opened:
-            self._check_columns(opened)
+            check_names(opened.written, schema, name=self._name)
+            check_columns(opened.table, schema, name=self._name, all_text=opened.all_text)
             raw = opened.table
-            columns = {schema.row_key: as_text(raw[schema.row_key]), schema.time: opened.moment(raw[schema.time])}
-            columns |= {name: as_number(raw[name], from_text=opened.all_text) for name in schema.numeric}
-            columns |= {name: as_text(raw[name], empty=not opened.all_text) for name in schema.categorical}
-            if schema.target in raw.columns and schema.target not in columns:
-                regression = schema.task == "regression"
-                target = raw[schema.target]
-                columns[schema.target] = (
-                    as_number(target, from_text=opened.all_text)
-                    if regression
-                    else as_text(target, empty=not opened.all_text)
-                )
-            rows = raw.select(**columns)
             if window is not None:
-                time = rows[schema.time]
-                rows = rows.filter((time >= opened.bound(window.start)) & (time < opened.bound(window.end)))
-            yield opened, rows
-
-    def _check_columns(self, opened: Opened) -> None:
-        schema, present = self._schema, list(opened.table.columns)
-        missing = [name for name in schema.production if name not in present]
-        if missing:
-            raise BadData(
-                f"the table {self._name} lacks {', '.join(map(repr, missing))} (it has {', '.join(sorted(present))});"
-                " correct the names in driftloop.toml"
+                raw = raw.filter(opened.within(raw[schema.time], window))
+            yield (
+                opened,
+                same_everywhere(raw, schema, moment=opened.moment, number=opened.number, all_text=opened.all_text),
             )
-        time = opened.table[schema.time].type()
-        # Ibis does not know every timestamp of every engine by name, but can cast it all the same.
-        if not (time.is_timestamp() or time.is_date() or time.is_string() or "TIMESTAMP" in str(time)):
-            raise BadData(
-                f"the table {self._name} has {str(time)!r} in its time column {schema.time!r}; store it as a timestamp"
-            )
-        for name in () if opened.all_text else schema.numeric:
-            kind = opened.table[name].type()
-            if not (kind.is_numeric() or kind.is_boolean()):
-                raise BadData(
-                    f"the table {self._name} has {str(kind)!r} in its numeric column {name!r}; convert it, or list the"
-                    " column under categorical"
-                )
 
-    def _chosen(self, opened: Opened, rows: Any, n_rows: int) -> DataFrame:
+    def _lowest(self, opened: Opened, rows: Any, n_rows: int, *, among: int | None = None) -> DataFrame:
+        """The rows whose key hashes lowest; when there are `among` rows, a look at the lowest hashes comes first."""
         hashed = rows.mutate(**{_HASH: opened.md5(rows[self._schema.row_key])})
-        first = hashed.order_by([hashed[_HASH], hashed[self._schema.time]]).limit(n_rows)
-        return _ordered(self._fetched(first.drop(_HASH)), self._schema)
-
-    def _fetched(self, rows: Any) -> DataFrame:
-        frame: DataFrame = rows.execute()
-        columns = {}
-        for name in frame.columns:
-            column = frame[name]
-            if name == self._schema.time:
-                columns[name] = _moments(column)
-            elif rows[name].type().is_floating():
-                columns[name] = pd.to_numeric(column).astype(np.float64)
-            else:
-                texts = column.to_numpy(dtype=object, copy=True)
-                texts[column.isna().to_numpy()] = None
-                columns[name] = Series(texts, dtype=object)
-        return DataFrame(columns)
+        limit = None if among is None else hash_limit(n_rows, among)
+        for candidates in (hashed,) if limit is None else (hashed.filter(hashed[_HASH] < limit), hashed):
+            first = candidates.order_by([candidates[_HASH], candidates[self._schema.time]]).limit(n_rows)
+            frame = fetched(first.drop(_HASH), self._schema)
+            if len(frame) == n_rows:
+                break
+        return ordered(frame, self._schema)
 
     def _empty(self, window: Window) -> EmptyWindow:
         extent = self.extent()
@@ -206,13 +158,14 @@ class ProductionTable:
         )
 
 
-def _ordered(frame: DataFrame, schema: Schema) -> DataFrame:
-    return frame.sort_values([schema.row_key, schema.time], kind="stable", ignore_index=True)
+def hash_limit(n_rows: int, among: int) -> str | None:
+    """Return what an MD5 must be below so that some more than `n_rows` among `among` are; None if most are.
 
+    A third more than needed, and a hundred, so that too few are all but never found.
 
-def _moments(times: Series) -> Series:
-    return pd.to_datetime(times, utc=True).dt.as_unit("ns")
-
-
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)
+    >>> hash_limit(50_000, 10_000_000)
+    '01aaa3ad'
+    >>> hash_limit(5, 100)
+    """
+    share = (1.3 * n_rows + 100) / max(among, 1)
+    return f"{int(share * 2**32):08x}" if share < 0.5 else None

@@ -1,5 +1,6 @@
 """Where a production table is, as its address says."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -7,7 +8,7 @@ from typing import Literal
 from records.errors import BadSettings, NotFound
 from store.address import without_password
 
-Kind = Literal["parquet", "csv", "duckdb", "sqlite", "postgres"]
+Kind = Literal["parquet", "csv", "duckdb", "sqlite", "postgres", "spark"]
 
 _SUFFIXES: tuple[tuple[tuple[str, ...], Kind], ...] = (
     ((".parquet", ".pq"), "parquet"),
@@ -19,11 +20,12 @@ _SUFFIXES: tuple[tuple[tuple[str, ...], Kind], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A table's whereabouts: a path or a PostgreSQL URL, and the table's name where that holds several."""
+    """A table's whereabouts: a path or a PostgreSQL URL, the table's name where that holds several, Spark's master."""
 
     kind: Kind
     address: str
     table: str | None = None
+    master: str = ""
 
     def __repr__(self) -> str:
         return f"Source({self.kind!r}, {self.name!r})"
@@ -35,10 +37,12 @@ class Source:
 
 
 def source_of(url: str, table: str | None) -> Source:
-    """Understand an address: a path, or one of the schemes `duckdb://`, `sqlite:///` and `postgresql://`.
+    """Understand an address: a path, or one of the schemes `duckdb://`, `sqlite:///`, `postgresql://` and `spark://`.
 
-    A folder, like a pattern with `*`, is taken for Parquet unless its name ends otherwise. Raises `BadSettings` for an
-    address of another kind, and for PostgreSQL without a table name. Whether the thing exists is not looked at.
+    `spark://local[2]/flights.parquet` is a path that Spark reads, with two cores (`local[*]`: all); as with `sqlite:///`
+    an absolute path begins with one more slash. A folder, like a pattern with `*`, is taken for Parquet unless its
+    name ends otherwise. Raises `BadSettings` for an address of another kind, and for PostgreSQL without a table name.
+    Whether the thing exists is not looked at.
 
     >>> source_of("data/flights.parquet", None)
     Source('parquet', 'data/flights.parquet')
@@ -52,10 +56,15 @@ def source_of(url: str, table: str | None) -> Source:
         return Source("postgres", f"postgresql://{rest}", table)
     if separator and scheme in ("duckdb", "sqlite"):
         return Source("duckdb" if scheme == "duckdb" else "sqlite", rest.removeprefix("/"), table)
+    if separator and scheme == "spark":
+        master, _, path = rest.partition("/")
+        if not re.fullmatch(r"local(\[(\d+|\*)\])?", master) or not path:
+            raise BadSettings(f"Spark cannot be run as {url!r} says; write spark://local[*]/ and a path to Parquet")
+        return Source("spark", path, master=master)
     if separator and scheme != "file":
         raise BadSettings(
             f"a production table cannot be read from {without_password(url)!r}; give a path to Parquet, CSV, DuckDB or"
-            " SQLite, or a postgresql:// address"
+            " SQLite, or an address with postgresql:// or spark://"
         )
     path = rest if separator else url
     kind = next((kind for suffixes, kind in _SUFFIXES if path.lower().endswith(suffixes)), None)

@@ -1,11 +1,10 @@
 """The door to production tables, and the only module that knows Ibis: which engine reads which address."""
 
-import hashlib
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -13,24 +12,29 @@ from urllib.parse import quote
 
 from pandas import DataFrame
 
-from records.errors import BadData, BadSettings, Conflict, DriftloopError, NotFound, StorageFull
+from records.errors import BadData, BadSettings, DriftloopError, NotFound
 from records.schema import Schema
-from store.faults import first_line, of_driver
+from records.window import Window
+from store.faults import first_line, of_driver, of_duckdb
 from store.production import Opened, ProductionTable
 from store.source import Source, source_of
+from store.spark import spark_session
+from store.sqlite_functions import functions, utc_text
 
 __all__ = ["ProductionTable", "in_memory_table", "open_table"]
 
 _MEMORY = "1GB"
+_HEADER = "SELECT * FROM read_csv(?, all_varchar=true, header=false) LIMIT 1"
 _READ_ONLY = "-c default_transaction_read_only=on"
 
 
 def open_table(url: str, schema: Schema, *, table: str | None = None) -> ProductionTable:
     """Return the production table at `url`; nothing is read before its first method is called.
 
-    `url` is a path to a Parquet file, a folder of them, a CSV, DuckDB or SQLite file, or a `postgresql://` address;
-    `table` names the table where there are several, `schema.table` if it is not in the default schema. Raises
-    `BadSettings` for an address that cannot be understood and `NotFound` for a path that does not exist.
+    `url` is a path to a Parquet file, a folder of them, a CSV, DuckDB or SQLite file, a `postgresql://` address, or
+    `spark://local[*]/` and a path to Parquet; `table` names the table where there are several, `schema.table` if it is
+    not in the default schema. Raises `BadSettings` for an address that cannot be understood and `NotFound` for a path
+    that does not exist.
     """
     source = source_of(url, table)
     return ProductionTable(partial(_open, source), schema, name=source.name)
@@ -44,7 +48,8 @@ def in_memory_table(frame: DataFrame, schema: Schema) -> ProductionTable:
 @contextmanager
 def _open(source: Source) -> Iterator[Opened]:
     opening: Callable[[Source], AbstractContextManager[Opened]]
-    opening = {"sqlite": _open_sqlite, "postgres": _open_postgres}.get(source.kind, _open_duckdb)
+    engines = {"sqlite": _open_sqlite, "postgres": _open_postgres, "spark": _open_spark}
+    opening = engines.get(source.kind, _open_duckdb)
     with _translated(f"the production table {source.name}"), opening(source) as opened:
         yield opened
 
@@ -54,25 +59,27 @@ def _open_frame(frame: DataFrame) -> Iterator[Opened]:
     import pyarrow
 
     with _translated("the production table in memory"), _duckdb(":memory:") as backend:
-        backend.con.register("production", pyarrow.Table.from_pandas(frame, preserve_index=False))
-        yield _opened(backend.table("production"))
+        unique = frame.loc[:, ~frame.columns.duplicated()]
+        backend.con.register("production", pyarrow.Table.from_pandas(unique, preserve_index=False))
+        yield _opened(backend.table("production"), written=list(frame.columns))
 
 
 @contextmanager
 def _open_duckdb(source: Source) -> Iterator[Opened]:
-    path = Path(source.address)
-    if "*" not in source.address and not path.exists():
-        raise NotFound(f"the production table {source.name} does not exist; correct table.url in driftloop.toml")
+    path = _existing(source)
     if source.kind == "duckdb":
         with _duckdb(path, read_only=True) as backend:
             yield _opened(_table(backend, source))
         return
     with _duckdb(":memory:") as backend:
         if source.kind == "csv":  # one type for all: guessed types would turn the code 007 into 7
-            yield _opened(backend.read_csv(source.address, all_varchar=True, header=True), all_text=True)
+            table = backend.read_csv(source.address, all_varchar=True, header=True)
+            header = backend.con.execute(_HEADER, [source.address]).fetchall()
+            yield _opened(table, all_text=True, written=[str(name) for name in header[0]])
         else:
             pattern = str(path / "**" / "*.parquet") if path.is_dir() else source.address
-            yield _opened(backend.read_parquet(pattern, union_by_name=True))
+            table = backend.read_parquet(pattern, union_by_name=True)
+            yield _opened(table, written=_written(pattern, backend))
 
 
 @contextmanager
@@ -97,16 +104,36 @@ def _duckdb(database: Path | str, **options: Any) -> Iterator[Any]:
 def _open_sqlite(source: Source) -> Iterator[Opened]:
     import ibis
 
-    path = Path(source.address)
-    if not path.exists():
-        raise NotFound(f"the production table {source.name} does not exist; correct table.url in driftloop.toml")
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
-        connection.create_function("md5", 1, _md5_text, deterministic=True)
-        connection.create_function("driftloop_utc", 1, _utc_text, deterministic=True)
+    path, what = _existing(source), f"the production table {source.name}"
+    with (
+        closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection,
+        functions(connection, what),
+    ):
         backend = ibis.sqlite.from_connection(connection)
-        md5, utc = _functions()
-        table = _table(backend, source)
-        yield Opened(table, md5, lambda time: utc(time.cast("string")), lambda moment: _utc_text(moment.isoformat()))
+        md5, utc, refused = _functions()
+
+        def moment(time: Any) -> Any:
+            return utc(time.get_name(), time.cast("string"))
+
+        def number(column: Any) -> Any:  # any column of SQLite may hold text, which counts as 0 there
+            is_text = column.typeof().isin(("text", "blob"))
+            return is_text.ifelse(refused(column.get_name(), column.cast("string")), column)
+
+        def within(time: Any, window: Window) -> Any:
+            start, end = (utc_text(bound.isoformat()) for bound in (window.start, window.end))
+            return (moment(time) >= start) & (moment(time) < end)
+
+        yield Opened(_table(backend, source), md5, moment, within, number)
+
+
+@contextmanager
+def _open_spark(source: Source) -> Iterator[Opened]:
+    import ibis
+
+    path = _existing(source).resolve()
+    with spark_session(source.master, f"the production table {source.name}") as session:
+        session.read.parquet(path.as_uri(), mergeSchema=True).createOrReplaceTempView("production")
+        yield _opened(ibis.pyspark.connect(session).table("production"))
 
 
 @contextmanager
@@ -121,9 +148,24 @@ def _open_postgres(source: Source) -> Iterator[Opened]:
         yield _opened(_table(ibis.postgres.from_connection(connection), source))
 
 
-def _opened(table: Any, *, all_text: bool = False) -> Opened:
-    md5, _ = _functions()
-    return Opened(table, md5, _moment, lambda moment: moment.astimezone(UTC), all_text)
+def _existing(source: Source) -> Path:
+    path = Path(source.address)
+    if "*" not in source.address and not path.exists():
+        raise NotFound(f"the production table {source.name} does not exist; correct table.url in driftloop.toml")
+    return path
+
+
+def _written(pattern: str, backend: Any) -> list[str]:
+    """The names of a Parquet table's columns as its first file has them: DuckDB renames repeated ones."""
+    import pyarrow.parquet
+
+    ((first,),) = backend.con.execute("SELECT min(file) FROM glob(?)", [pattern]).fetchall()
+    return list(pyarrow.parquet.read_schema(first).names)
+
+
+def _opened(table: Any, *, all_text: bool = False, written: Sequence[str] = ()) -> Opened:
+    md5, *_ = _functions()
+    return Opened(table, md5, _moment, _within, all_text=all_text, written=written)
 
 
 def _table(backend: Any, source: Source) -> Any:
@@ -141,28 +183,25 @@ def _moment(time: Any) -> Any:
     return (time.cast("timestamp") if time.type().is_date() else time).cast("timestamp('UTC')")
 
 
+def _within(time: Any, window: Window) -> Any:
+    kind, start, end = time.type(), window.start.astimezone(UTC), window.end.astimezone(UTC)
+    if kind.is_timestamp() and kind.timezone is None:  # as it is: a cast column has no index and no statistics
+        return (time >= start.replace(tzinfo=None)) & (time < end.replace(tzinfo=None))
+    moment = time if kind.is_timestamp() else _moment(time)
+    return (moment >= start) & (moment < end)
+
+
 @cache
-def _functions() -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+def _functions() -> tuple[Callable[..., Any], ...]:
     import ibis
 
     def md5(text: str) -> str: ...  # type: ignore[empty-body]
 
-    def driftloop_utc(time: str) -> str: ...  # type: ignore[empty-body]
+    def driftloop_utc(column: str, time: str) -> str: ...  # type: ignore[empty-body]
 
-    return ibis.udf.scalar.builtin(md5), ibis.udf.scalar.builtin(driftloop_utc)
+    def driftloop_number(column: str, value: str) -> float: ...  # type: ignore[empty-body]
 
-
-def _md5_text(text: str | None) -> str | None:
-    return None if text is None else hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def _utc_text(text: str | None) -> str | None:
-    """Return a time as text that sorts: SQLite has no type for it and people write it in several ways."""
-    if text is None:
-        return None
-    moment = datetime.fromisoformat(text)
-    utc = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
-    return utc.isoformat(sep=" ", timespec="microseconds")
+    return tuple(ibis.udf.scalar.builtin(function) for function in (md5, driftloop_utc, driftloop_number))
 
 
 @contextmanager
@@ -179,22 +218,8 @@ def _translated(what: str) -> Iterator[None]:
     except (TableNotFound, duckdb.CatalogException) as error:
         raise NotFound(f"{what} does not exist ({first_line(error)}); correct table.name in driftloop.toml") from error
     except duckdb.Error as error:
-        raise _of_duckdb(error, what) from error
+        raise of_duckdb(error, what) from error
     except (sqlite3.Error, psycopg.Error) as error:
-        if "user-defined function raised exception" in str(error):
-            raise BadData(f"{what} holds a time that is no time; write times as 2013-03-04 06:00:00") from error
         raise of_driver(error, what) from error
     except (IbisError, pyarrow.ArrowException) as error:
         raise BadData(f"{what} cannot be read ({first_line(error)}); correct it or its columns' types") from error
-
-
-def _of_duckdb(error: Exception, what: str) -> DriftloopError:
-    words = first_line(error)
-    name = type(error).__name__
-    if name == "OutOfMemoryException" or "No space left" in words:
-        return StorageFull(f"{what} cannot be read in {_MEMORY} of memory ({words}); free some space for spilling")
-    if "Could not set lock" in words:
-        return Conflict(f"{what} is being written by another process ({words}); run again when it has ended")
-    if "No files found" in words:
-        return NotFound(f"{what} does not exist ({words}); correct table.url in driftloop.toml")
-    return BadData(f"{what} cannot be read ({words}); correct it or its columns' types")

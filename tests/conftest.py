@@ -86,6 +86,15 @@ def postgres_url() -> Iterator[Callable[[], str]]:
         yield fresh
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out the tests of Spark where it cannot run."""
+    if item.get_closest_marker("spark") is not None:
+        from tests import spark
+
+        if reason := spark.missing():
+            pytest.skip(reason)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """After a failure, say where the logs of the services are."""
     failed = terminalreporter.stats.get("failed", []) + terminalreporter.stats.get("error", [])

@@ -85,6 +85,8 @@ def test_relative_files_are_seen_from_the_folder_of_the_settings(tmp_path):
     assert settings.located("production.parquet") == str(tmp_path / "production.parquet")
     assert settings.located("sqlite:///.driftloop/ledger.db") == f"sqlite:///{tmp_path}/.driftloop/ledger.db"
     assert settings.located("sqlite:////srv/ledger.db") == "sqlite:////srv/ledger.db"
+    assert settings.located("spark://local[*]/flights.parquet") == f"spark://local[*]/{tmp_path}/flights.parquet"
+    assert settings.located("spark://local[*]//srv/flights.parquet") == "spark://local[*]//srv/flights.parquet"
     assert settings.located("postgresql://host/db") == "postgresql://host/db"
 
 

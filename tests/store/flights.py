@@ -19,7 +19,7 @@ SCHEMA = Schema(
     "flight", "at", "late", "classification", ("temp", "hour"), ("carrier", "gate", "delayed"), ("no", "yes")
 )
 WEEK = Window(datetime(2013, 1, 8, tzinfo=UTC), datetime(2013, 1, 15, tzinfo=UTC))
-CARRIERS = ["B6", "EV", "O'Brien; --", "ключ", "NULL", "a,b", None]
+CARRIERS = ["B6", "EV", "O'Brien; --", "ключ", "NULL", "a,b", r"C:\new\table", "100 % {x} :y", None]
 
 
 def flights() -> pd.DataFrame:
@@ -57,6 +57,10 @@ def write(engine: str, folder: Path, fresh_database: Callable[[], str]) -> tuple
     path = folder / f"flights.{engine}"
     if engine == "parquet":
         _parquet(frame.assign(gate=pd.to_numeric(frame["gate"])), path)
+    elif engine == "spark":
+        path = folder / "flights.parquet"
+        _parquet(frame.assign(gate=pd.to_numeric(frame["gate"]), at=frame["at"].astype("datetime64[us]")), path)
+        return f"spark://local[2]/{path}", None
     elif engine == "csv":
         frame.to_csv(path, index=False)
     elif engine == "duckdb":

@@ -1,0 +1,112 @@
+"""The facts of every row of a window beside the snapshot's own, in sentences for people.
+
+The snapshot says itself what is ordinary: each of its pieces is looked at as if it were the window and the rest were
+the snapshot. What a piece has beyond the rest (a lower value, a category of its own) a new window may have too.
+"""
+
+from collections.abc import Sequence
+
+from pandas import DataFrame, Series
+
+from monitors.column_facts import Beside
+from monitors.familiar import MOST_VALUES
+from monitors.ordinary import rows_interval
+from monitors.pieces import cut, largest_batch
+from monitors.words import share
+from records.batch import Batch
+from records.drift import Estimate
+from records.facts import ColumnFacts, Fact, FactReport, Familiar, TableFacts
+from records.schema import Schema
+from records.window import Window
+
+ALPHA = 0.01
+_N_CHUNKS = 120
+_FIRST = ("rows", "type")
+
+
+def compare_facts(
+    facts: TableFacts,
+    known: Sequence[Familiar],
+    reference: DataFrame,
+    schema: Schema,
+    *,
+    times: Series,
+    window: Window,
+    before: Batch | None = None,
+    seed: int = 0,
+) -> FactReport:
+    """Set the exact facts of a window beside what is ordinary in the snapshot.
+
+    `known` is what the engine was asked to look beyond (`monitors.familiar`), `reference` the snapshot it is known
+    from, normalised, and `times` when the rows happened that tell how many a window has. Types, which no snapshot
+    keeps, are compared with the window `before`; so is the number of rows where that window's was out of the ordinary
+    already, because training data may be a part of what production sees. A window in which nothing changed has a
+    striking number of rows with probability 1 %, and so for its columns together. Raises `BadData` for a snapshot of
+    fewer than 20 rows.
+    """
+    n_batch = min(facts.n_rows, largest_batch(len(reference)))
+    pieces = cut(reference, schema.time, n_batch=n_batch, length=window.length, n_chunks=_N_CHUNKS, seed=seed)
+    n_compared = 3 * len(schema.numeric) + 3 * len(schema.categorical)
+    beside = Beside(pieces, facts.n_rows, 1 - ALPHA / n_compared, seed)
+    columns = {column.name: column for column in facts.columns}
+    rows = _rows(facts.n_rows, rows_interval(times, window, level=1 - ALPHA), before)
+    found = [rows, *_types(facts, before), *_without_key(columns[schema.row_key], facts.n_rows)]
+    for one in known:
+        found += beside.column_facts(columns[one.column], reference[one.column])
+    return FactReport(tuple(sorted(found, key=_order)), _notes(rows, known))
+
+
+def _rows(n_rows: int, ordinary: Estimate, before: Batch | None) -> Fact:
+    source, words = "the snapshot has", f"{n_rows:,} rows"
+    if before is not None and (before.facts.n_rows < ordinary.low or before.facts.n_rows > ordinary.high):
+        scale = before.facts.n_rows / ordinary.value
+        ordinary = Estimate(*(scale * part for part in (ordinary.value, ordinary.low, ordinary.high)))
+        source = f"window {before.window.name} has"
+    striking = n_rows < ordinary.low or n_rows > ordinary.high
+    if ordinary.low == ordinary.low:
+        words += f"; {source} {ordinary.value:,.0f} per window, {ordinary.low:,.0f} to {ordinary.high:,.0f} is ordinary"
+    return Fact("rows", "", float(n_rows), ordinary, striking, words)
+
+
+def _types(facts: TableFacts, before: Batch | None) -> list[Fact]:
+    if before is None:
+        return []
+    was = {column.name: column.dtype for column in before.facts.columns}
+    unknown = Estimate(float("nan"), float("nan"), float("nan"))
+    return [
+        Fact(
+            "type",
+            column.name,
+            float("nan"),
+            unknown,
+            True,
+            f"{column.name} has the type {column.dtype}; in window {before.window.name} it was {was[column.name]}",
+        )
+        for column in facts.columns
+        if was.get(column.name, column.dtype) != column.dtype
+    ]
+
+
+def _without_key(key: ColumnFacts, n_rows: int) -> list[Fact]:
+    if not key.n_missing:
+        return []
+    part, none = key.n_missing / n_rows, Estimate(0.0, 0.0, 0.0)
+    words = f"{key.name} is missing in {key.n_missing:,} rows ({share(part)}): they are counted, and never sampled"
+    return [Fact("missing", key.name, part, none, True, words)]
+
+
+def _order(fact: Fact) -> tuple[bool, bool, float]:
+    distance = 0.0 if fact.kind in _FIRST else abs(fact.value - fact.ordinary.value)
+    return not fact.striking, fact.kind not in _FIRST, -distance
+
+
+def _notes(rows: Fact, known: Sequence[Familiar]) -> tuple[str, ...]:
+    notes = [
+        f"{one.column} has more than {MOST_VALUES:,} different values in the snapshot, so values it never had were not"
+        " looked for."
+        for one in known
+        if one.values is None
+    ]
+    if rows.ordinary.low != rows.ordinary.low:
+        notes.append("The training data is too short to tell how many rows of a window are ordinary.")
+    return tuple(notes)

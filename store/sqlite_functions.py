@@ -1,0 +1,68 @@
+"""What SQLite lacks and a production table needs: a hash, times that sort, and numbers that are numbers."""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from records.errors import BadData
+
+
+@contextmanager
+def functions(connection: sqlite3.Connection, what: str) -> Iterator[None]:
+    """Give a connection the functions `md5`, `driftloop_utc` and `driftloop_number` for the length of a block.
+
+    The latter two take a column's name and a value; `BadData` quotes both when the value is no time or no number. The
+    first word on it is theirs, because SQLite itself only says that some function failed.
+    """
+    refused: list[str] = []
+
+    def utc(column: str, text: str | None) -> str | None:
+        try:
+            return utc_text(text)
+        except ValueError:
+            refused.append(
+                f"{what} has {str(text)[:60]!r} in its time column {column!r}, which is no time; write times as"
+                " 2013-03-04 06:00:00"
+            )
+            raise
+
+    def number(column: str, value: object) -> float:
+        refused.append(
+            f"{what} has {str(value)[:60]!r} in its numeric column {column!r}; convert it, or list the column under"
+            " categorical"
+        )
+        raise ValueError(value)
+
+    connection.create_function("md5", 1, md5_text, deterministic=True)
+    connection.create_function("driftloop_utc", 2, utc, deterministic=True)
+    connection.create_function("driftloop_number", 2, number, deterministic=True)
+    try:
+        yield
+    except sqlite3.OperationalError:
+        if refused:
+            raise BadData(refused[0]) from None
+        raise
+
+
+def md5_text(text: str | None) -> str | None:
+    """Return the MD5 of a text in UTF-8 as 32 hexadecimal digits, as other engines do.
+
+    >>> md5_text("1000")
+    'a9b7ba70783b617e9998dc4dd82eb3c5'
+    """
+    return None if text is None else hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def utc_text(text: str | None) -> str | None:
+    """Return a time as text that sorts: SQLite has no type for it and people write it in several ways.
+
+    >>> utc_text("2013-03-04T06:00:00+09:00"), utc_text("2013-03-04")
+    ('2013-03-03 21:00:00.000000', '2013-03-04 00:00:00.000000')
+    """
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    utc = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+    return utc.isoformat(sep=" ", timespec="microseconds")
