@@ -57,7 +57,7 @@ def refuse_another(site: Site, data: str, table: str | None, pipeline_uri: str |
     if other:
         raise Conflict(
             f"{site.model!r} was adopted before with other {other}, and what it has learned since builds on that;"
-            " to start afresh, give the model another name in driftloop.toml"
+            " to start afresh, give the model another name in the settings"
         )
 
 

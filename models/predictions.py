@@ -54,7 +54,7 @@ def _ask(method: Any, frame: pd.DataFrame, schema: Schema) -> Any:
     except (ValueError, TypeError, KeyError) as error:
         problem = str(error).splitlines()[0]
         raise BadData(
-            f"the model cannot predict these {len(frame)} rows: {problem}; check the columns in driftloop.toml"
+            f"the model cannot predict these {len(frame)} rows: {problem}; check the columns in the settings"
         ) from None
 
 
@@ -62,7 +62,7 @@ def _places(names: list[Any], known: dict[str, int]) -> NDArray[np.intp]:
     unknown = sorted({repr(name) for name in names if name not in known})
     if unknown:
         raise BadData(
-            f"class {unknown[0]} is not one of {', '.join(map(repr, known))}; correct `classes` in driftloop.toml"
+            f"class {unknown[0]} is not one of {', '.join(map(repr, known))}; correct `classes` in the settings"
         )
     return np.array([known[name] for name in names], dtype=np.intp)
 

@@ -205,7 +205,7 @@ def _teach(
     except (ValueError, TypeError) as error:
         problem = str(error).splitlines()[0]
         raise BadData(
-            f"{len(train)} training rows cannot be learned from: {problem}; check the columns in driftloop.toml"
+            f"{len(train)} training rows cannot be learned from: {problem}; check the columns in the settings"
         ) from None
     return len(train)
 

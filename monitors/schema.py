@@ -32,7 +32,7 @@ def check_frame(frame: DataFrame, schema: Schema, *, where: str, need_target: bo
     >>> check_frame(raw[["id", "at", "gate"]], schema, where="table flights")
     Traceback (most recent call last):
     records.errors.BadData: table flights: column 'temp' is missing (there are: at, gate, id); add it or correct \
-the names in driftloop.toml
+the names in the settings
     """
     _check_columns(frame, schema, where=where, need_target=need_target)
     columns = {schema.row_key: _keys(frame[schema.row_key], where), schema.time: _times(frame[schema.time], where)}
@@ -46,7 +46,7 @@ the names in driftloop.toml
             if columns[name].isna().all():
                 raise BadData(
                     f"{where}: column {name!r} has no value at all, so nothing can be learned from it; fill it or"
-                    " leave it out of driftloop.toml"
+                    " leave it out of the settings"
                 )
     if schema.target in frame.columns:
         columns[schema.target] = _targets(frame[schema.target], schema, where=where, need_target=need_target)
@@ -62,7 +62,7 @@ def _check_columns(frame: DataFrame, schema: Schema, *, where: str, need_target:
         be, them = ("are", "them") if len(missing) > 1 else ("is", "it")
         raise BadData(
             f"{where}: column{'s' * (len(missing) > 1)} {names} {be} missing (there are:"
-            f" {_shortened(', '.join(sorted(present)), 400)}); add {them} or correct the names in driftloop.toml"
+            f" {_shortened(', '.join(sorted(present)), 400)}); add {them} or correct the names in the settings"
         )
     twice = [name for name in (*needed, schema.target) if present.count(name) > 1]
     if twice:
@@ -164,7 +164,7 @@ def _targets(column: Series, schema: Schema, *, where: str, need_target: bool) -
         if len(unknown):
             raise BadData(
                 f"{where}: target column {column.name!r} holds {_quoted(unknown.iloc[0])}, which is none of the classes"
-                f" {_shortened(_listed(schema.classes), 200)}; correct it or add it to the classes in driftloop.toml"
+                f" {_shortened(_listed(schema.classes), 200)}; correct it or add it to the classes in the settings"
             )
     return values
 

@@ -26,7 +26,7 @@ def check_columns(table: Any, schema: Schema, *, name: str, all_text: bool) -> N
     if missing:
         raise BadData(
             f"the table {name} lacks {', '.join(map(repr, missing))} (it has {', '.join(sorted(present))});"
-            " correct the names in driftloop.toml"
+            " correct the names in the settings"
         )
     time = table[schema.time].type()
     # Ibis does not know every timestamp of every engine by name, but can cast it all the same.

@@ -86,5 +86,5 @@ def of_duckdb(cause: BaseException, what: str) -> DriftloopError:
     if "Could not set lock" in words:
         return Conflict(f"{what} is being written by another process ({words}); run again when it has ended")
     if "No files found" in words:
-        return NotFound(f"{what} does not exist ({words}); correct table.url in driftloop.toml")
+        return NotFound(f"{what} does not exist ({words}); correct table.url in the settings")
     return BadData(f"{what} cannot be read ({words}); correct it or its columns' types")

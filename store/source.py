@@ -52,7 +52,7 @@ def source_of(url: str, table: str | None) -> Source:
     scheme, separator, rest = url.partition("://")
     if separator and scheme.partition("+")[0] in ("postgresql", "postgres"):
         if not table:
-            raise BadSettings(f"the table in {without_password(url)!r} has no name; set table.name in driftloop.toml")
+            raise BadSettings(f"the table in {without_password(url)!r} has no name; set table.name in the settings")
         return Source("postgres", f"postgresql://{rest}", table)
     if separator and scheme in ("duckdb", "sqlite"):
         return Source("duckdb" if scheme == "duckdb" else "sqlite", rest.removeprefix("/"), table)
@@ -71,7 +71,7 @@ def source_of(url: str, table: str | None) -> Source:
     if kind is None and (Path(path).is_dir() or "*" in path):
         kind = "parquet"
     if kind is None and not Path(path).exists():
-        raise NotFound(f"the production table {path!r} does not exist; correct table.url in driftloop.toml")
+        raise NotFound(f"the production table {path!r} does not exist; correct table.url in the settings")
     if kind is None:
         raise BadSettings(f"the file {path!r} has no known ending; name it .parquet, .csv, .duckdb or .sqlite")
     return Source(kind, path, table)

@@ -53,7 +53,7 @@ def _ours(error: Exception, what: str) -> DriftloopError:
     if "JAVA_GATEWAY_EXITED" in words:
         return BadSettings(f"{what} needs Spark, and Spark needs Java 17 or newer; install it, or set JAVA_HOME")
     if "PATH_NOT_FOUND" in words or "UNABLE_TO_INFER_SCHEMA" in words:
-        return NotFound(f"{what} does not exist ({words}); correct table.url in driftloop.toml")
+        return NotFound(f"{what} does not exist ({words}); correct table.url in the settings")
     if "TIMESTAMP(NANOS" in words:
         return BadData(f"{what} holds times in nanoseconds, which Spark cannot read; write them in microseconds")
     if named:

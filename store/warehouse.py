@@ -151,7 +151,7 @@ def _open_postgres(source: Source) -> Iterator[Opened]:
 def _existing(source: Source) -> Path:
     path = Path(source.address)
     if "*" not in source.address and not path.exists():
-        raise NotFound(f"the production table {source.name} does not exist; correct table.url in driftloop.toml")
+        raise NotFound(f"the production table {source.name} does not exist; correct table.url in the settings")
     return path
 
 
@@ -216,7 +216,7 @@ def _translated(what: str) -> Iterator[None]:
     except DriftloopError:
         raise
     except (TableNotFound, duckdb.CatalogException) as error:
-        raise NotFound(f"{what} does not exist ({first_line(error)}); correct table.name in driftloop.toml") from error
+        raise NotFound(f"{what} does not exist ({first_line(error)}); correct table.name in the settings") from error
     except duckdb.Error as error:
         raise of_duckdb(error, what) from error
     except (sqlite3.Error, psycopg.Error) as error:

@@ -104,7 +104,7 @@ def test_times_end_up_in_utc() -> None:
 def test_a_missing_column_is_named_together_with_what_is_there() -> None:
     assert refused(raw().drop(columns=["temp", "carrier"])) == (
         f"{WHERE}: columns 'temp', 'carrier' are missing (there are: at, id, late, wind); add them or correct the"
-        " names in driftloop.toml"
+        " names in the settings"
     )
 
 
