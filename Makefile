@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo up down status test test-pure lint clean
+.PHONY: help install demo up down status test test-pure bench lint clean
 
 UV := .tools/bin/uv
 PYTHON := .venv/bin/python
@@ -39,6 +39,9 @@ test: install ## Run every test, with the real services
 
 test-pure: $(SYNCED) ## Run the pure rooms' tests, which need no service, on every core
 	$(PYTHON) -m pytest -m "not services" -n auto $(PURE) $(addprefix tests/,$(PURE)) $(ARGS)
+
+bench: $(SYNCED) ## Run every benchmark at full size and write docs/benchmarks (about an hour; ARGS="--quick" for a look)
+	for name in alarms power slices scale; do $(PYTHON) -m benchmarks.$$name $(ARGS); done
 
 lint: $(SYNCED) ## Check style, types and who may import whom
 	.venv/bin/ruff check .
