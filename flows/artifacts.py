@@ -1,5 +1,6 @@
 """What a flow run shows in the Prefect UI: pages made of plain records, and the door that keeps them."""
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
@@ -7,9 +8,10 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from flows.learn import Learned
 from flows.markdown import bar, table, text
 from flows.site import Site
-from flows.tables import estimate_text
+from flows.tables import estimate_text, ratio_text
 from flows.watch import Watched, drift_page
-from records.drift import Alarm, ColumnDrift, Estimate
+from records.drift import Alarm, ColumnDrift
+from records.slice import Slice
 
 
 def watched_page(watched: Watched) -> str:
@@ -17,10 +19,6 @@ def watched_page(watched: Watched) -> str:
     report, alarm = watched.report, watched.alarm
     head = "ALARM" if alarm.raised else "Quiet"
     moved = sorted(report.columns, key=lambda column: (not column.drifted, column.adjusted_p))
-    slices = [
-        (slice_.name, f"{slice_.share_reference:.1%}", f"{slice_.share_current:.1%}", _ratio(slice_.ratio))
-        for slice_ in watched.slices.slices
-    ]
     parts = [
         f"# {head}: {text(report.model)}, {watched.batch.window.name}",
         text(alarm.reason),
@@ -29,8 +27,8 @@ def watched_page(watched: Watched) -> str:
         "## Columns",
         table(("column", "drifted", "effect", "size", "adjusted p", "what changed"), [_column_cells(c) for c in moved]),
     ]
-    if slices:
-        parts += ["## Slices", table(("slice", "share before", "share now", "ratio"), slices)]
+    if watched.slices.slices:
+        parts += ["## Slices", _slice_table(watched.slices.slices, "share before", "share now")]
     parts += ["## People", text(watched.request.reason), "## Notes", *(f"* {text(note)}" for note in report.notes)]
     return "\n\n".join(parts)
 
@@ -53,6 +51,8 @@ def learned_page(model: str, learned: Learned) -> str:
             [(part, estimate_text(getattr(decay, part))) for part in ("total", "covariate", "concept")],
         ),
     ]
+    if harmful := learned.judgement.harmful:
+        parts += ["## Where the loss is higher", _slice_table(harmful, "share of rows", "share of loss")]
     if learned.verdict is not None:
         challenger = f" on generation {learned.challenger}" if learned.challenger else ""
         parts += [f"## Verdict{challenger}: {learned.verdict.outcome}"]
@@ -104,5 +104,15 @@ def _column_cells(column: ColumnDrift) -> tuple[object, ...]:
     return column.column, drifted, f"{effect:+.2f}", bar(abs(effect)), f"{column.adjusted_p:.3f}", column.sentence
 
 
-def _ratio(ratio: Estimate) -> str:
-    return f"×{ratio.value:.1f} ({ratio.low:.1f} to {ratio.high:.1f})"
+def _slice_table(slices: Sequence[Slice], first: str, second: str) -> str:
+    rows = [
+        (
+            slice_.name,
+            f"{slice_.share_reference:.1%}",
+            f"{slice_.share_current:.1%}",
+            ratio_text(slice_.ratio),
+            ", ".join(slice_.examples),
+        )
+        for slice_ in slices
+    ]
+    return table(("slice", first, second, "ratio (95 %)", "such as"), rows)
