@@ -1,5 +1,6 @@
 """What a flow run shows in the Prefect UI: pages made of plain records, and the door that keeps them."""
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
@@ -7,7 +8,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from flows.learn import Learned
 from flows.markdown import bar, table, text
 from flows.site import Site
-from flows.tables import estimate_text
+from flows.tables import estimate_text, ratio_text
 from flows.watch import Watched, drift_page
 from records.batch import Batch
 from records.drift import Alarm, ColumnDrift
@@ -29,9 +30,7 @@ def watched_page(watched: Watched) -> str:
         drifted.sort(key=lambda column: -abs(column.effect.value))
         parts += ["## Columns that drifted", "\n".join(f"* {text(column.sentence)}" for column in drifted)]
     if watched.slices.slices:
-        # Prefect does not wrap a table's cells, so what may be long comes last.
-        slices = [_slice_cells(slice_) for slice_ in watched.slices.slices]
-        parts += ["## Slices", table(("share before", "share now", "ratio", "slice"), slices)]
+        parts += ["## Slices", _slice_table(watched.slices.slices, "share before", "share now")]
     parts += _facts(watched.batch)
     if report.outputs:
         said = [f"* {text(one.sentence)}{' (drifted)' if one.drifted else ''}" for one in report.outputs]
@@ -61,6 +60,8 @@ def learned_page(model: str, learned: Learned) -> str:
             [(part, estimate_text(getattr(decay, part))) for part in ("total", "covariate", "concept")],
         ),
     ]
+    if harmful := learned.judgement.harmful:
+        parts += ["## Where the loss is higher", _slice_table(harmful, "share of rows", "share of loss")]
     if learned.verdict is not None:
         challenger = f" on generation {learned.challenger}" if learned.challenger else ""
         parts += [f"## Verdict{challenger}: {learned.verdict.outcome}"]
@@ -112,9 +113,19 @@ def _column_cells(column: ColumnDrift) -> tuple[str, ...]:
     return column.column, drifted, f"{effect:+.2f}", bar(abs(effect)), f"{column.adjusted_p:.3f}"
 
 
-def _slice_cells(slice_: Slice) -> tuple[str, ...]:
-    ratio = f"×{slice_.ratio.value:.1f} ({slice_.ratio.low:.1f} to {slice_.ratio.high:.1f})"
-    return f"{slice_.share_reference:.1%}", f"{slice_.share_current:.1%}", ratio, slice_.name
+def _slice_table(slices: Sequence[Slice], first: str, second: str) -> str:
+    """What may be long comes last, because Prefect does not wrap the cells of a table."""
+    rows = [
+        (
+            f"{slice_.share_reference:.1%}",
+            f"{slice_.share_current:.1%}",
+            ratio_text(slice_.ratio),
+            slice_.name,
+            ", ".join(slice_.examples),
+        )
+        for slice_ in slices
+    ]
+    return table((first, second, "ratio (95 %)", "slice", "such as"), rows)
 
 
 def _facts(batch: Batch) -> list[str]:

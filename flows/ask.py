@@ -42,8 +42,8 @@ def _choose(site: Site, batch: Batch, alarm: Alarm, found: SliceReport) -> Label
         reason = f"Nobody is asked: the request of window {waiting[0].request.window.name} is still open."
     else:
         asks = _draw(site, batch, found)
-        names = ", ".join(slice_.name for slice_ in found.slices)
-        reason = f"{len(asks)} rows are asked, about {names or 'the whole window: no slice stood out'}."
+        names = ", ".join(slice_.name for slice_ in found.grown)
+        reason = f"{len(asks)} rows are asked, about {names or 'the whole window: no slice grew'}."
     return LabelRequest(site.model, batch.window, champion.number, site.settings.labels.budget, asks, reason)
 
 
@@ -52,7 +52,7 @@ def _draw(site: Site, batch: Batch, found: SliceReport) -> tuple[Ask, ...]:
     pipeline = site.registry.load(site.champion().model_uri)
     return draw(
         frame[site.schema.row_key].tolist(),
-        assign(found.slices, frame),
+        assign(found.grown, frame),
         uncertainty(pipeline, frame, site.schema),
         budget=site.settings.labels.budget,
         audit_share=site.settings.labels.audit_share,

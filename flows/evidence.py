@@ -63,7 +63,7 @@ def old_answers_hold(site: Site, window: Window, judgement: Judgement, rows: pd.
     found = site.ledger.steps.get(site.model, window, "slice", SliceReport)
     if found is None or not judgement.decay.concept.low > 0:
         return np.ones(len(rows), dtype=bool)
-    return np.asarray(assign(found.slices, rows) == "rest")
+    return np.asarray(assign(found.grown, rows) == "rest")
 
 
 def _verdicts(site: Site) -> list[tuple[Window, LabelRequest, Outcome]]:

@@ -5,7 +5,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from flows.site import Site
-from flows.tables import estimate_text
+from flows.tables import estimate_text, ratio_text
 from records.comparison import Comparison, Verdict
 from records.decay import Judgement
 from records.drift import Alarm, DriftReport
@@ -58,14 +58,18 @@ def _add_window(tree: Tree, site: Site, window: Window) -> None:
     if found := steps.get(model, window, "slice", SliceReport):
         slices = tree.add(Text("slices"))
         for slice_ in found.slices:
-            slices.add(Text(f"{slice_.name}: {slice_.share_reference:.1%} to {slice_.share_current:.1%}"))
+            shares = f"{slice_.share_reference:.1%} to {slice_.share_current:.1%}"
+            examples = f", such as {', '.join(slice_.examples)}" if slice_.examples else ""
+            slices.add(Text(f"{slice_.name}: {shares}{examples}"))
     if request := steps.get(model, window, "ask", LabelRequest):
         labels = site.ledger.labels.of(model, window=window)
         people = sorted({person for item in labels for person in item.label.annotators})
         asked = tree.add(Text(f"people: {request.reason}"))
         asked.add(Text(f"{len(labels)} labels by {', '.join(people) or 'nobody'}"))
     if judgement := steps.get(model, window, "judge", Judgement):
-        tree.add(Text(f"decay ({judgement.finding}): {judgement.decay.sentence}"))
+        decay = tree.add(Text(f"decay ({judgement.finding}): {judgement.decay.sentence}"))
+        for slice_ in judgement.harmful:
+            decay.add(Text(f"the loss is higher where {slice_.name}: {ratio_text(slice_.ratio)} the mean loss"))
     if comparison := steps.get(model, window, "compare", Comparison):
         rows = tree.add(Text(f"comparison of generation {comparison.champion} with {comparison.challenger}"))
         for regime in comparison.regimes:

@@ -12,6 +12,7 @@ from flows.watch import Run, by_hand
 from labeling.consensus import agree
 from models.loss import per_row
 from monitors import decay as decays
+from monitors.harm import find_harmful
 from records.comparison import Verdict
 from records.decay import Judgement
 from records.label import LabelRequest
@@ -87,13 +88,14 @@ def _judge(site: Site, request: LabelRequest) -> Judgement:
     holdout = site.holdout(generation)
     batch = site.sample(request.window)
     audit = audit_labels(site, (request.window,))
+    losses = per_row(pipeline, audit.frame, site.schema, site.settings.loss)
     position = {key: place for place, key in enumerate(batch[site.schema.row_key])}
     decay = decays.estimate(
         holdout,
         per_row(pipeline, holdout, site.schema, site.settings.loss),
         batch,
         audit.frame[site.schema.row_key].map(position).to_numpy(dtype=int),
-        per_row(pipeline, audit.frame, site.schema, site.settings.loss),
+        losses,
         audit.inclusion,
         site.schema,
         model=site.model,
@@ -103,4 +105,5 @@ def _judge(site: Site, request: LabelRequest) -> Judgement:
         seed=site.settings.training.seed,
     )
     finding = decays.verdict(decay, tolerance=site.settings.training.harm_tolerance)
-    return Judgement(replace(decay, n_labels=len(audit.frame)), finding)
+    harmful = find_harmful(audit.frame, losses, audit.inclusion, site.schema, seed=site.settings.training.seed)
+    return Judgement(replace(decay, n_labels=len(audit.frame)), finding, harmful)

@@ -14,7 +14,7 @@ from records.window import Window
 
 @dataclass(frozen=True, slots=True)
 class WindowStatus:
-    """One window: whether it alarmed, its slices, its labels, the decay they showed and what followed.
+    """One window: whether it alarmed, the slices that grew, its labels, the decay they showed and what followed.
 
     `generation` was in charge and `challenger` was taught by the labels, if any. What is not known yet is None.
     """
@@ -71,7 +71,7 @@ def _window(site: Site, window: Window, causes: dict[str, int]) -> WindowStatus:
         window=window,
         alarm=alarm.raised if alarm else None,
         reason=alarm.reason if alarm else "not decided yet",
-        slices=tuple(slice_.name for slice_ in found.slices) if found else (),
+        slices=tuple(slice_.name for slice_ in found.grown) if found else (),
         labels_asked=len(request.asks) if request else 0,
         labels_answered=len(site.ledger.labels.of(site.model, window=window)),
         decay=judgement.decay.total if judgement else None,

@@ -46,6 +46,20 @@ def estimate_text(estimate: Estimate | None) -> str:
     return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})"
 
 
+def ratio_text(ratio: Estimate) -> str:
+    """Return how many times as common (or as costly) something became, with its interval, for people.
+
+    >>> ratio_text(Estimate(3.0, 2.44, 3.75)), ratio_text(Estimate(float("inf"), 12.3, float("inf")))
+    ('×3.0 (2.4 to 3.8)', 'new (over ×12.3)')
+    >>> ratio_text(Estimate(0.0384, 0.0214, 0.06))
+    '×0.04 (0.02 to 0.06)'
+    """
+    if ratio.value == float("inf"):
+        return f"new (over ×{ratio.low:.1f})"
+    digits = 1 if ratio.value >= 1 else 2
+    return f"×{ratio.value:.{digits}f} ({ratio.low:.{digits}f} to {ratio.high:.{digits}f})"
+
+
 def _window_cells(window: WindowStatus) -> tuple[RenderableType, ...]:
     alarm = {True: Text("ALARM", "bold red"), False: Text("quiet", "green"), None: Text("?", "dim")}[window.alarm]
     labels = f"{window.labels_answered}/{window.labels_asked}" if window.labels_asked else ""

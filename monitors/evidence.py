@@ -4,14 +4,27 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, hypergeom
+from scipy.stats import binomtest
 
 from records.drift import Estimate
 
+LEVEL = 0.05
 SMALLEST_P = 1e-15
 UNKNOWN = Estimate(np.nan, np.nan, np.nan)
 
 Rows = NDArray[np.bool_]
+
+
+def halves(n_rows: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the positions of a random half of the rows, and of the others, each in order; an odd row is in the first.
+
+    >>> first, second = halves(5, seed=0)
+    >>> len(first), sorted([*first, *second]) == list(range(5))
+    (3, True)
+    """
+    order = np.random.default_rng(seed).permutation(n_rows)
+    middle = (n_rows + 1) // 2
+    return np.sort(order[:middle]), np.sort(order[middle:])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -65,13 +78,25 @@ def excess_p(before: Rows, now: Rows, before_given: Sequence[Rows] = (), now_giv
         here, here_now = strata == stratum, strata_now == stratum
         n, n_now, q = int(here.sum() + here_now.sum()), int(here_now.sum()), int(now[here_now].sum())
         n_inside = int(before[here].sum()) + q
-        mean = n_now * n_inside / n
-        reach = 10 * np.sqrt(mean * (n - n_inside) / n) + 30  # beyond it less than SMALLEST_P is left
-        low = max(0, n_now - (n - n_inside), int(mean - reach))
-        high = min(n_now, n_inside, int(mean + reach))
-        pmf = np.convolve(pmf, hypergeom(n, n_inside, n_now).pmf(np.arange(low, high + 1)))
+        low, terms = _hypergeometric(n, n_inside, n_now)
+        pmf = np.convolve(pmf, terms).astype(np.float64)
         first, observed = first + low, observed + q
     return float(min(1.0, max(SMALLEST_P, pmf[max(observed - first, 0) :].sum())))
+
+
+def _hypergeometric(n: int, n_inside: int, n_now: int) -> tuple[int, NDArray[np.float64]]:
+    """Return the chances of each number of current rows inside, from the first number on that is worth a thought.
+
+    By the ratio of neighbouring chances; beyond the reach less than `SMALLEST_P` is left.
+    """
+    mean = n_now * n_inside / n
+    reach = 10 * np.sqrt(mean * (n - n_inside) / n) + 30
+    low = max(0, n_now - (n - n_inside), int(mean - reach))
+    k = np.arange(low, min(n_now, n_inside, int(mean + reach)), dtype=np.float64)
+    steps = np.log((n_inside - k) * (n_now - k)) - np.log((k + 1) * (n - n_inside - n_now + k + 1))
+    logs = np.concatenate([[0.0], np.cumsum(steps)])
+    chances = np.exp(logs - logs.max())
+    return low, chances / chances.sum()
 
 
 def _strata(given: Sequence[Rows], n_rows: int) -> NDArray[np.int64]:

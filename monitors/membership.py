@@ -1,6 +1,6 @@
 """Which rows of a normalised frame are inside a slice."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,13 @@ def inside(slice_: Slice, frame: DataFrame) -> NDArray[np.bool_]:
     >>> inside(late, frame).tolist()
     [False, True, True, False, False]
     """
+    return meet(slice_.conditions, frame)
+
+
+def meet(conditions: Iterable[Condition], frame: DataFrame) -> NDArray[np.bool_]:
+    """Tell for each row of `frame` whether it satisfies all of some conditions; see `inside`."""
     rows = np.ones(len(frame), dtype=np.bool_)
-    for condition in slice_.conditions:
+    for condition in conditions:
         rows &= satisfies(condition, frame)
     return rows
 

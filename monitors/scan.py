@@ -1,12 +1,13 @@
-"""The set of one column's codes in which current rows are most over-represented, found exactly.
+"""The set of one column's codes in which the second of two samples is most over-represented, found exactly.
 
-The statistic is the two-sample Bernoulli scan of Kulldorff (1997): the log-likelihood ratio of "the share of current
-rows inside differs from outside". For one column the best interval is a scan over cumulative counts, and the best
-set of categories a prefix of them sorted by ratio (linear-time subset scanning, Neill 2012).
+The statistic is the two-sample Bernoulli scan of Kulldorff (1997): the log-likelihood ratio of "the share of the
+second sample inside differs from outside". For one column the best interval is a scan over cumulative counts, and the
+best set of categories a prefix of them sorted by ratio (linear-time subset scanning, Neill 2012).
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +24,17 @@ Counts = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many rows (or how much weight) both frames have in all."""
+    """How many rows (or how much weight) the two samples have in all."""
 
-    reference: float
-    current: float
+    before: float
+    now: float
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The codes of one column that a condition keeps, what that costs, and the gain of all conditions with it.
 
-    `llr` is in nats and not yet penalised; it is minus infinity where no set over-represents current rows.
+    `llr` is in nats and not yet penalised; it is minus infinity where no set over-represents `now`.
     """
 
     keep: Keep
@@ -46,48 +47,58 @@ class Choice:
         return self.llr - self.penalty
 
 
-def log_likelihood_ratio(reference: Counts, current: Counts, totals: Totals) -> Counts:
+def count(codes: NDArray[np.integer[Any]], weights: NDArray[np.float64], n_codes: int) -> Counts:
+    """Return the weight of the rows with each code, shape `(n_codes,)`.
+
+    >>> count(np.array([0, 2, 2]), np.array([1.0, 1.0, 0.5]), 4).tolist()
+    [1.0, 0.0, 1.5, 0.0]
+    """
+    return np.bincount(codes, weights, minlength=n_codes).astype(np.float64, copy=False)
+
+
+def log_likelihood_ratio(before: Counts, now: Counts, totals: Totals) -> Counts:
     """Return the scan statistic of regions with these counts, in nats.
 
-    Any shape; minus infinity where current rows are not over-represented.
+    Any shape; minus infinity where `now` is not over-represented.
 
     >>> counts = np.array([100.0, 100.0, 100.0]), np.array([30.0, 10.0, 5.0])
-    >>> log_likelihood_ratio(*counts, Totals(reference=1000.0, current=100.0)).round(3).tolist()
+    >>> log_likelihood_ratio(*counts, Totals(before=1000.0, now=100.0)).round(3).tolist()
     [13.446, -inf, -inf]
     """
-    inside, rest = reference + current, totals.reference + totals.current - reference - current
+    rest_before, rest_now = np.maximum(totals.before - before, 0.0), np.maximum(totals.now - now, 0.0)
+    inside, rest = before + now, rest_before + rest_now
     with np.errstate(divide="ignore", invalid="ignore"):
         llr = (
-            xlogy(current, current / inside)
-            + xlogy(reference, reference / inside)
-            + xlogy(totals.current - current, (totals.current - current) / rest)
-            + xlogy(totals.reference - reference, (totals.reference - reference) / rest)
+            xlogy(now, now / inside)
+            + xlogy(before, before / inside)
+            + xlogy(rest_now, rest_now / rest)
+            + xlogy(rest_before, rest_before / rest)
         )
-    everything = totals.reference + totals.current
-    llr -= xlogy(totals.current, totals.current / everything) + xlogy(totals.reference, totals.reference / everything)
-    over = (current * totals.reference > reference * totals.current * (1 + 1e-9)) & (rest > 0)
+    everything = totals.before + totals.now
+    llr -= xlogy(totals.now, totals.now / everything) + xlogy(totals.before, totals.before / everything)
+    over = (now * totals.before > before * totals.now * (1 + 1e-9)) & (rest > 0)
     return np.where(over, llr, -np.inf)
 
 
-def best_interval(reference: Counts, current: Counts, totals: Totals) -> Choice:
+def best_interval(before: Counts, now: Counts, totals: Totals) -> Choice:
     """Choose the interval of codes, with or without the last code (missing), whose penalised gain is largest.
 
     >>> counts = np.array([50.0, 50.0, 50.0, 0.0]), np.array([5.0, 40.0, 5.0, 0.0])
     >>> best_interval(*counts, Totals(150.0, 50.0)).keep.tolist()
     [False, True, False, False]
     """
-    n_bins = len(reference) - 1
+    n_bins = len(before) - 1
     low, high = _intervals(n_bins)
     penalty = PENALTY_CONDITION + PENALTY_TWO_SIDED * ((low > 0) & (high < n_bins))
-    below = np.concatenate([[0.0], np.cumsum(reference[:-1])])
-    below_current = np.concatenate([[0.0], np.cumsum(current[:-1])])
-    counts, counts_current = below[high] - below[low], below_current[high] - below_current[low]
-    if reference[-1] + current[-1] > 0:
+    below = np.concatenate([[0.0], np.cumsum(before[:-1])])
+    below_now = np.concatenate([[0.0], np.cumsum(now[:-1])])
+    counts, counts_now = below[high] - below[low], below_now[high] - below_now[low]
+    if before[-1] + now[-1] > 0:
         low, high = np.concatenate([low, low, [0]]), np.concatenate([high, high, [0]])
         penalty = np.concatenate([penalty, penalty + PENALTY_CATEGORY, [PENALTY_CONDITION]])
-        counts = np.concatenate([counts, counts + reference[-1], [reference[-1]]])
-        counts_current = np.concatenate([counts_current, counts_current + current[-1], [current[-1]]])
-    llr = log_likelihood_ratio(counts, counts_current, totals)
+        counts = np.concatenate([counts, counts + before[-1], [before[-1]]])
+        counts_now = np.concatenate([counts_now, counts_now + now[-1], [now[-1]]])
+    llr = log_likelihood_ratio(counts, counts_now, totals)
     best = int(np.argmax(llr - penalty))
     codes = np.arange(n_bins + 1)
     keep = (codes >= low[best]) & (codes < high[best])
@@ -95,7 +106,7 @@ def best_interval(reference: Counts, current: Counts, totals: Totals) -> Choice:
     return Choice(keep, float(penalty[best]), float(llr[best]))
 
 
-def best_set(reference: Counts, current: Counts, totals: Totals) -> Choice:
+def best_set(before: Counts, now: Counts, totals: Totals) -> Choice:
     """Choose the set of categories whose penalised gain is largest; the code before the last ("other") stays out.
 
     >>> counts = np.array([50.0, 50.0, 50.0, 9.0, 0.0]), np.array([30.0, 5.0, 30.0, 9.0, 0.0])
@@ -103,14 +114,14 @@ def best_set(reference: Counts, current: Counts, totals: Totals) -> Choice:
     [True, False, True, False, False]
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = current / reference
+        ratio = now / before
     ratio[-2] = np.nan
     order = np.argsort(-ratio, kind="stable")[: np.count_nonzero(ratio > 0)]  # nan sorts last
-    keep = np.zeros(len(reference), dtype=np.bool_)
+    keep = np.zeros(len(before), dtype=np.bool_)
     if order.size == 0:
         return Choice(keep, PENALTY_CONDITION, -np.inf)
     penalty = PENALTY_CONDITION + PENALTY_CATEGORY * np.arange(order.size)
-    llr = log_likelihood_ratio(np.cumsum(reference[order]), np.cumsum(current[order]), totals)
+    llr = log_likelihood_ratio(np.cumsum(before[order]), np.cumsum(now[order]), totals)
     best = int(np.argmax(llr - penalty))
     keep[order[: best + 1]] = True
     return Choice(keep, float(penalty[best]), float(llr[best]))

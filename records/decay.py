@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from records.drift import Estimate
+from records.slice import Slice
 from records.window import Window
 
 Finding = Literal["harm", "no harm", "unclear"]
@@ -35,7 +36,11 @@ class Decay:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the labels of one window say: the measured decay and the finding drawn from it."""
+    """What the labels of one window say: the measured decay, the finding drawn from it, and where the loss is higher.
+
+    `harmful` are slices of the labelled rows: their shares are of rows and of loss (see `Slice`).
+    """
 
     decay: Decay
     finding: Finding
+    harmful: tuple[Slice, ...] = ()

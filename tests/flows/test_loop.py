@@ -10,23 +10,27 @@ from typer.testing import CliRunner
 
 from flows import cli
 from flows.adopt import adopt
+from flows.artifacts import learned_page, watched_page
 from flows.baseline import baseline_of
 from flows.evidence import settled
 from flows.explain import explain
-from flows.learn import learn
+from flows.learn import Learned, Progress, learn
+from flows.markdown import text
 from flows.promote import rollback, settle_promotions
 from flows.reference import reference_rows
+from flows.site import Site
 from flows.status import as_json, status
+from flows.tables import ratio_text
 from flows.watch import watch
 from flows.withdraw import withdraw
 from models.entry import Draft
 from monitors.baseline import prepare
 from records.comparison import Verdict
 from records.decay import Judgement
-from records.drift import Alarm
+from records.drift import Alarm, Estimate
 from records.errors import BadData, Conflict, EmptyWindow, NotFound, ServiceDown
 from records.label import Ask
-from records.slice import SliceReport
+from records.slice import OneOf, Slice, SliceReport
 from store.snapshots import read
 from store.wire import encode
 from tests.flows.conftest import CHANGED, QUIET, World, watch_until_asked, week
@@ -107,6 +111,31 @@ def test_a_changed_window_alarms_names_the_slice_and_asks_within_the_budget(aske
     assert {ask.purpose for ask in request.asks} == {"audit", "train"}
 
 
+def test_the_page_of_a_window_shows_its_slices_with_examples(asked):
+    watched = watch(asked.site(), asked.request.request.window)
+    (slice_,) = watched.slices.slices
+    page = watched_page(watched)
+    assert "## Slices" in page
+    for part in (text(slice_.name), ratio_text(slice_.ratio), *map(text, slice_.examples)):
+        assert part in page
+    sample = asked.site().sample(watched.batch.window).set_index("id")
+    assert (sample.loc[list(slice_.examples), "channel"] == "app").all()
+
+
+def test_nobody_is_asked_about_a_slice_that_shrank(adopted, first_request):
+    site, window = adopted.site(), first_request.request.request.window
+    shrunk = Slice((OneOf("channel", ("shop",)),), 0.3, 0.2, Estimate(0.67, 0.6, 0.75), 0.001, 140, ("w10-1",))
+    with site.ledger.steps.claim("payments", window, "slice") as claim:
+        claim.finish(SliceReport("payments", window, 1, (shrunk,)))
+    watch_until_asked(adopted)
+    request = adopted.request.request
+    assert (request.window, {ask.slice for ask in request.asks}) == (window, {"rest"})
+    assert "the whole window: no slice grew" in request.reason
+    assert "channel = shop" in watched_page(watch(site, window))
+    (told,) = [item for item in status(site).windows if item.labels_asked]
+    assert told.slices == ()
+
+
 def test_an_alarm_leaves_its_report_as_a_page_and_as_an_artifact_of_the_champion(asked):
     (page,) = (asked.settings.folder / "reports").iterdir()
     assert page.name == f"drift-{asked.request.request.window.name}.html"
@@ -157,6 +186,19 @@ def test_a_flipped_concept_is_judged_harmful_and_the_challenger_is_promoted(lear
     assert (champion.number, champion.cause) == (2, window.name)
     assert learned.registry.champion("payments") == champion.version
     assert site.ledger.requests.open("payments") == ()
+
+
+def test_where_the_loss_is_higher_is_kept_with_the_judgement_and_shown(learned):
+    site = learned.site()
+    (window,) = settled(site)
+    judgement = site.ledger.steps.get("payments", window, "judge", Judgement)
+    (harmful,) = judgement.harmful
+    assert harmful.name == "channel = app"
+    assert harmful.ratio.low > 1.2
+    page = learned_page("payments", Learned(Progress(window, 400, 400, 400, True), judgement))
+    assert "## Where the loss is higher" in page
+    assert text(harmful.name) in page
+    assert f"the loss is higher where channel = app: {ratio_text(harmful.ratio)}" in told_by_explain(site, 2)
 
 
 def test_audit_labels_are_not_trained_on_while_they_judge(learned):
@@ -274,6 +316,12 @@ def draft_like(world: World, *, number: int) -> Draft:
     return Draft("payments", number, site.schema, pipeline, champion.fit, champion.snapshot, train, holdout)
 
 
+def told_by_explain(site: Site, number: int) -> str:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(explain(site, number))
+    return console.export_text()
+
+
 def test_status_tells_every_window_and_generation(learned):
     told = json.loads(json.dumps(as_json(status(learned.site())), allow_nan=False))
     assert told["model"] == "payments"
@@ -351,9 +399,7 @@ def test_an_unreachable_label_studio_loses_nothing_and_a_rerun_goes_on(adopted):
 
 
 def test_explain_walks_a_generation_back_to_the_drift_that_caused_it(learned):
-    console = Console(width=200, record=True, file=io.StringIO())
-    console.print(explain(learned.site(), 2))
-    told = console.export_text()
+    told = told_by_explain(learned.site(), 2)
     (window,) = settled(learned.site())
     for part in (window.name, "channel", "drift: joint p", "people: 400 rows are asked", "user 1", "verdict: promote"):
         assert part in told

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime, timedelta
 from itertools import chain, combinations
 from random import Random
 
@@ -9,15 +10,17 @@ from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
 from monitors import scan
-from monitors.binning import bin_categories, bin_numbers, readable
+from monitors.binning import bin_categories, bin_numbers
 from monitors.evidence import Rows, excess_p, holm, share_ratio
 from monitors.membership import inside, satisfies
 from monitors.scan import Totals, best_interval, best_set, log_likelihood_ratio
 from monitors.slices import find
 from records.schema import Schema
-from records.slice import Slice
+from records.slice import Slice, SliceReport
+from records.window import Window
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no defect
+START = datetime(2013, 3, 4, tzinfo=UTC)
 SCHEMA = Schema("id", "at", "y", "classification", ("hour", "temp", "wind", "mass"), ("carrier", "sky"), ("no", "yes"))
 
 
@@ -33,7 +36,7 @@ def rows(n: int, seed: int, *, schema: Schema = SCHEMA) -> pd.DataFrame:
             "sky": rng.choice(np.array(["clear", "rain", None], dtype=object), n, p=[0.6, 0.3, 0.1]),
         }
     )
-    return frame[list(schema.features)]
+    return frame[list(schema.features)].assign(id=[f"{seed}-{k}" for k in range(n)])
 
 
 def enrich(frame: pd.DataFrame, chosen: Rows, ratio: float, n: int, seed: int) -> pd.DataFrame:
@@ -80,6 +83,59 @@ def test_a_planted_slice_of_three_conditions_is_recovered() -> None:
     found = find(before, now, SCHEMA)
     assert overlap(found[0], chosen(now), now) > 0.9
     assert found[0].n_current == inside(found[0], now).sum()
+
+
+def test_a_planted_hole_is_a_slice_that_shrank_and_nothing_else_is_found() -> None:
+    before, pool = rows(8000, 30), rows(20000, 31)
+    gone = ((pool.temp < 10) & pool.carrier.isin(["B6", "EV"])).to_numpy()
+    now = enrich(pool, ~gone, 4.0, 4000, 32)
+    (found,) = find(before, now, SCHEMA)
+    assert found.name == "temp < 10 and carrier in {B6, EV}"
+    assert found.ratio.high < 0.5
+    assert found.contribution == found.share_current - found.share_reference < -0.05
+    assert SliceReport("m", Window(START, START + timedelta(days=7)), 1, (found,)).grown == ()
+
+
+def test_exchanging_the_frames_exchanges_what_grew_and_what_shrank() -> None:
+    before, pool = rows(8000, 33), rows(20000, 34)
+    denser = np.where(pool.hour >= 20, 3.0, np.where((pool.carrier == "DL") & (pool.sky == "clear"), 0.2, 1.0))
+    keep = np.flatnonzero(np.random.default_rng(35).random(len(pool)) < denser / 3)[:5000]
+    now = pool.iloc[keep].reset_index(drop=True)
+    there, back = find(before, now, SCHEMA), find(now, before, SCHEMA)
+    assert [slice_.name for slice_ in there] == ["hour >= 20", "hour < 20 and carrier = DL and sky = clear"]
+    assert [slice_.name for slice_ in back] == ["hour < 20 and carrier = DL and sky = clear", "hour >= 20"]
+    for one, other in zip(there, reversed(back), strict=True):
+        assert one.p_value == pytest.approx(other.p_value, rel=1e-6)
+        assert one.contribution == pytest.approx(-other.contribution)
+        assert [one.ratio.value, one.ratio.low, one.ratio.high] == pytest.approx(
+            [1 / other.ratio.value, 1 / other.ratio.high, 1 / other.ratio.low]
+        )
+
+
+def test_examples_are_keys_of_rows_inside() -> None:
+    before, pool = rows(6000, 36), rows(9000, 37)
+    now = enrich(pool, (pool.hour >= 20).to_numpy(), 3.0, 3000, 38)
+    (found,) = find(before, now, SCHEMA)
+    assert len(set(found.examples)) == 3
+    assert set(found.examples) <= set(now["id"][now.hour >= 20])
+    assert found.examples == find(before, now, SCHEMA)[0].examples
+
+
+def test_where_the_batch_has_no_row_left_the_examples_are_of_the_reference() -> None:
+    before, pool = rows(6000, 39), rows(6000, 40)
+    now = pool[pool.carrier != "EV"].reset_index(drop=True)
+    (found,) = find(before, now, SCHEMA)
+    assert (found.name, found.share_current, found.ratio.value, found.n_current) == ("carrier = EV", 0.0, 0.0, 0)
+    assert set(found.examples) <= set(before["id"][before.carrier == "EV"])
+    assert len(found.examples) == 3
+
+
+def test_a_column_that_drifted_as_a_whole_does_not_hide_a_slice_of_others() -> None:
+    before, pool = rows(8000, 41), rows(12000, 42)
+    now = enrich(pool, ((pool.hour >= 18) & pool.carrier.isin(["B6", "EV"])).to_numpy(), 3.0, 3000, 43)
+    now["temp"] += 100
+    (found,) = find(before, now, SCHEMA)
+    assert found.name == "hour >= 18 and carrier in {B6, EV}"
 
 
 def test_slices_are_nearly_disjoint() -> None:
@@ -219,12 +275,6 @@ def test_the_condition_of_a_categorical_column_selects_the_rows_of_its_codes(
     keep = np.array([bits >> code & 1 for code in range(binning.n_codes)], dtype=bool)
     keep[-2] = False
     assert satisfies(binning.condition(keep), column.to_frame()).tolist() == keep[binning.encode(column)].tolist()
-
-
-@UNHURRIED
-@given(st.floats(-1e6, 1e6), st.floats(0, 1e5))
-def test_a_readable_edge_stays_within_its_limits(low: float, width: float) -> None:
-    assert low <= readable(low + width / 2, low, low + width) <= low + width
 
 
 @UNHURRIED

@@ -1,0 +1,142 @@
+"""Candidate slices of two samples: search, explain away, and search again.
+
+A candidate has more than its share of one sample. What it explains is taken away before the next one is sought: the
+rows it is dense in are weighed down until they are as dense inside as outside. Where a sample has less than its share
+is the same question with the samples exchanged.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from pandas import DataFrame
+
+from monitors.beam import Contrast, Region, Sample, climb, grow, search
+from monitors.binning import Binning, bin_categories, bin_numbers
+from monitors.membership import meet
+from monitors.pairs import count_pairs
+from monitors.simplify import simplify
+from monitors.weighted import Weighted, explain
+from records.schema import Schema
+from records.slice import Condition
+
+LEAST_SHARE_OF_GAIN = 0.05
+LARGEST_SHARE = 0.5
+MOST_CANDIDATES = 8
+ALIKE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A conjunction in which the second sample has more than its share, or (not `more`) the first one has."""
+
+    conditions: tuple[Condition, ...]
+    more: bool
+
+
+def candidates(before: Weighted, now: Weighted, schema: Schema, *, both: bool, largest: float) -> list[Candidate]:
+    """Return up to 8 candidates in the order in which they explain the difference; one under 5 % of the gain is none.
+
+    With `both`, what `now` has less than its share of is sought too, and what gains more is taken first. A candidate
+    that would explain over `largest` of a sample is drift of a whole column, after which nothing is left to compare:
+    it is passed over, and the search goes on without the column that tells most.
+    """
+    binnings = [bin_numbers(name, before.frame[name], now.frame[name]) for name in schema.numeric]
+    binnings += [bin_categories(name, before.frame[name], now.frame[name]) for name in schema.categorical]
+    first, second = _coded(before, binnings), _coded(now, binnings)
+    columns = tuple(range(len(binnings)))
+    found: list[Candidate] = []
+    total = 0.0
+    while len(found) < MOST_CANDIDATES and min(first.rows.total, second.rows.total) > 0:
+        best = _more_telling(first, second, binnings, columns, both=both)
+        if best is None:
+            break
+        region, more = best
+        other, dense = (first, second) if more else (second, first)
+        conditions, gain = _sharpen(region, other, dense, binnings)
+        rest = explain(dense.rows, other.rows, conditions)
+        if rest.total < (1 - largest) * dense.rows.total:
+            alone = grow(_contrast(other, dense, binnings, columns), Region((), -np.inf), region.columns)
+            telling = max(alone, key=lambda single: single.gain).columns
+            columns = tuple(column for column in columns if column not in telling)
+            continue
+        total += gain
+        if gain < LEAST_SHARE_OF_GAIN * total:
+            break
+        found.append(Candidate(conditions, more))
+        dense = dense.weighed(rest, binnings)
+        first, second = (other, dense) if more else (dense, other)
+    return found
+
+
+def near_disjoint(found: Sequence[Candidate], before: DataFrame, now: DataFrame, *, most: int) -> list[int]:
+    """Return the places of the candidates that are worth a test: at most `most` of those with more, and as many others.
+
+    Not worth one is what covers over half of the frame it is dense in, which is drift of whole columns, and what has
+    over half of its rows there in earlier ones of its kind.
+    """
+    kept: list[int] = []
+    for k, candidate in enumerate(found):
+        dense = now if candidate.more else before
+        rows = meet(candidate.conditions, dense)
+        alike = [meet(found[j].conditions, dense) for j in kept if found[j].more == candidate.more]
+        known = np.any(alike, axis=0) & rows
+        if rows.mean() <= LARGEST_SHARE and known.sum() <= rows.sum() / 2 and len(alike) < most:
+            kept.append(k)
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Coded:
+    """A sample as codes: fine ones to sharpen what the coarse ones of `wide` led to."""
+
+    rows: Weighted
+    fine: NDArray[np.uint8]
+    wide: Sample
+
+    def weighed(self, rows: Weighted, binnings: Sequence[Binning]) -> "_Coded":
+        """Return the sample with other weights."""
+        pairs = count_pairs(self.wide.codes, _n_coarse(binnings), rows.weights)
+        return replace(self, rows=rows, wide=Sample(self.wide.codes, rows.weights, pairs))
+
+
+def _coded(rows: Weighted, binnings: Sequence[Binning]) -> _Coded:
+    fine = np.stack([binning.encode(rows.frame[binning.column]) for binning in binnings])
+    coarse = np.stack([binning.coarse[codes] for binning, codes in zip(binnings, fine, strict=True)])
+    return _Coded(rows, fine, Sample(coarse, rows.weights, {})).weighed(rows, binnings)
+
+
+def _n_coarse(binnings: Sequence[Binning]) -> tuple[int, ...]:
+    return tuple(int(binning.coarse.max()) + 1 for binning in binnings)
+
+
+def _contrast(other: _Coded, dense: _Coded, binnings: Sequence[Binning], columns: tuple[int, ...]) -> Contrast:
+    numeric = tuple(binning.numeric for binning in binnings)
+    return Contrast(other.wide, dense.wide, _n_coarse(binnings), numeric, columns)
+
+
+def _more_telling(
+    first: _Coded, second: _Coded, binnings: Sequence[Binning], columns: tuple[int, ...], *, both: bool
+) -> tuple[Region, bool] | None:
+    """Return the region that gains most, and whether `second` has more of it; of two alike the smaller one."""
+    contrast = _contrast(first, second, binnings, columns)
+    more = search(contrast)
+    less = search(contrast.exchanged()) if both else None
+    if more is None or less is None:
+        return (more, True) if more else (less, False) if less else None
+    if abs(more.gain - less.gain) <= ALIKE * more.gain:
+        return (more, True) if more.share(contrast.now) <= less.share(contrast.before) else (less, False)
+    return (more, True) if more.gain > less.gain else (less, False)
+
+
+def _sharpen(
+    region: Region, other: _Coded, dense: _Coded, binnings: Sequence[Binning]
+) -> tuple[tuple[Condition, ...], float]:
+    """Climb once more over the fine codes of the region's own columns; return its simple conditions and its gain."""
+    before, now = (Sample(coded.fine, coded.rows.weights, {}) for coded in (other, dense))
+    n_codes, numeric = zip(*((binning.n_codes, binning.numeric) for binning in binnings), strict=True)
+    finer = tuple((k, replace(choice, keep=choice.keep[binnings[k].coarse])) for k, choice in region.choices)
+    region = climb(Contrast(before, now, n_codes, numeric, region.columns), Region(finer, region.llr))
+    conditions = [binnings[k].condition(choice.keep) for k, choice in region.choices]
+    return simplify(conditions, other.rows, dense.rows), region.gain
