@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo up down status test test-pure bench lint clean
+.PHONY: help install demo up down status test test-pure test-spark bench lint clean
 
 UV := .tools/bin/uv
 PYTHON := .venv/bin/python
@@ -18,7 +18,7 @@ ARGS ?=
 export PYTHONUNBUFFERED := 1
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(SYNCED) $(TEMPLATE) ## Install everything into this folder (once: about 3 minutes and 2 GB)
 
@@ -39,6 +39,10 @@ test: install ## Run every test, with the real services
 
 test-pure: $(SYNCED) ## Run the pure rooms' tests, which need no service, on every core
 	$(PYTHON) -m pytest -m "not services" -n auto $(PURE) $(addprefix tests/,$(PURE)) $(ARGS)
+
+test-spark: $(SYNCED) ## Run the tests of tables that Spark reads (installs pyspark; needs Java 17)
+	$(UV) sync --locked --group spark
+	$(PYTHON) -m pytest -m spark $(ARGS)
 
 bench: $(SYNCED) ## Run every benchmark at full size and write docs/benchmarks (about an hour; ARGS="--quick" for a look)
 	for name in alarms power slices scale; do $(PYTHON) -m benchmarks.$$name $(ARGS); done
