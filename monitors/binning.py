@@ -27,7 +27,7 @@ class Binning:
     A numeric column has `edges` (the lowest value of each bin; the first and last bin are open) and no `values`. A
     categorical one lists its `values`; the code after them means "any other", which no condition ever lists: it would
     have to name categories nobody has counted. `coarse` maps each code to one of the few codes the wide search looks
-    at.
+    at, of which all columns of a kind have the same number.
     """
 
     column: str
@@ -40,6 +40,11 @@ class Binning:
     def n_codes(self) -> int:
         """How many codes there are, that for missing included."""
         return len(self.coarse)
+
+    @property
+    def n_coarse(self) -> int:
+        """How many coarse codes there are, used or not."""
+        return COARSE_BINS + 1 if self.numeric else TOP_CATEGORIES + 2
 
     def encode(self, column: Series) -> Codes:
         """Return the code of every value; shape `(n_rows,)`."""
@@ -90,8 +95,8 @@ def bin_numbers(name: str, before: Series, now: Series) -> Binning:
     groups = np.arange(len(edges))
     if len(edges) > COARSE_BINS:
         below = [np.searchsorted(values, edges) / max(len(values), 1) for values in samples]
-        groups = (np.mean(below, axis=0) * COARSE_BINS).astype(np.int64)
-    coarse = np.unique(np.append(groups, COARSE_BINS + 1), return_inverse=True)[1]
+        groups = np.minimum(np.mean(below, axis=0) * COARSE_BINS, COARSE_BINS - 1).astype(np.intp)
+    coarse = np.append(groups, COARSE_BINS)
     return Binning(name, True, tuple(edges.tolist()), (), coarse.astype(np.uint8))
 
 
@@ -105,7 +110,8 @@ def bin_categories(name: str, before: Series, now: Series) -> Binning:
     shares = shares.join(now.value_counts(normalize=True).to_frame("now"), how="outer").fillna(0.0)
     top = shares.max(axis=1).sort_index().sort_values(ascending=False, kind="stable").head(TOP_CATEGORIES)
     values = tuple(sorted(str(value) for value in top.index))
-    return Binning(name, False, (), values, np.arange(len(values) + 2).astype(np.uint8))
+    coarse = np.append(np.arange(len(values)), [TOP_CATEGORIES, TOP_CATEGORIES + 1])
+    return Binning(name, False, (), values, coarse.astype(np.uint8))
 
 
 def _distinct(ordered: NDArray[np.float64]) -> NDArray[np.float64]:

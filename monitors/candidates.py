@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from monitors.beam import Contrast, Region, Sample, climb, grow, search
+from monitors.beam import search
 from monitors.binning import Binning, bin_categories, bin_numbers
 from monitors.membership import meet
-from monitors.pairs import count_pairs
+from monitors.pairs import count_pairs, telling_pairs
+from monitors.region import Contrast, Region, Sample, climb, grow
 from monitors.simplify import simplify
 from monitors.weighted import Weighted, explain
 from records.schema import Schema
@@ -97,7 +98,7 @@ class _Coded:
 
     def weighed(self, rows: Weighted, binnings: Sequence[Binning]) -> "_Coded":
         """Return the sample with other weights."""
-        pairs = count_pairs(self.wide.codes, _n_coarse(binnings), rows.weights)
+        pairs = count_pairs(self.wide.codes, tuple(binning.n_coarse for binning in binnings), rows.weights)
         return replace(self, rows=rows, wide=Sample(self.wide.codes, rows.weights, pairs))
 
 
@@ -107,13 +108,9 @@ def _coded(rows: Weighted, binnings: Sequence[Binning]) -> _Coded:
     return _Coded(rows, fine, Sample(coarse, rows.weights, {})).weighed(rows, binnings)
 
 
-def _n_coarse(binnings: Sequence[Binning]) -> tuple[int, ...]:
-    return tuple(int(binning.coarse.max()) + 1 for binning in binnings)
-
-
 def _contrast(other: _Coded, dense: _Coded, binnings: Sequence[Binning], columns: tuple[int, ...]) -> Contrast:
     numeric = tuple(binning.numeric for binning in binnings)
-    return Contrast(other.wide, dense.wide, _n_coarse(binnings), numeric, columns)
+    return Contrast(other.wide, dense.wide, tuple(binning.n_coarse for binning in binnings), numeric, columns)
 
 
 def _more_telling(
@@ -121,8 +118,9 @@ def _more_telling(
 ) -> tuple[Region, bool] | None:
     """Return the region that gains most, and whether `second` has more of it; of two alike the smaller one."""
     contrast = _contrast(first, second, binnings, columns)
-    more = search(contrast)
-    less = search(contrast.exchanged()) if both else None
+    pairs = telling_pairs(contrast)
+    more = search(contrast, pairs)
+    less = search(contrast.exchanged(), pairs) if both else None
     if more is None or less is None:
         return (more, True) if more else (less, False) if less else None
     if abs(more.gain - less.gain) <= ALIKE * more.gain:

@@ -1,4 +1,4 @@
-"""The set of one column's codes in which the second of two samples is most over-represented, found exactly.
+"""The set of a column's codes in which the second of two samples is most over-represented, found exactly.
 
 The statistic is the two-sample Bernoulli scan of Kulldorff (1997): the log-likelihood ratio of "the share of the
 second sample inside differs from outside". For one column the best interval is a scan over cumulative counts, and the
@@ -41,10 +41,17 @@ class Choice:
     penalty: float
     llr: float
 
-    @property
-    def gain(self) -> float:
-        """The log-likelihood ratio minus this condition's own penalty."""
-        return self.llr - self.penalty
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """A choice for each of several columns: `keep` has shape `(n_columns, n_codes)`, the others `(n_columns,)`."""
+
+    keep: Keep
+    penalty: NDArray[np.float64]
+    llr: NDArray[np.float64]
+
+    def __getitem__(self, place: int) -> Choice:
+        return Choice(self.keep[place], float(self.penalty[place]), float(self.llr[place]))
 
 
 def count(codes: NDArray[np.integer[Any]], weights: NDArray[np.float64], n_codes: int) -> Counts:
@@ -80,51 +87,54 @@ def log_likelihood_ratio(before: Counts, now: Counts, totals: Totals) -> Counts:
     return np.where(over, llr, -np.inf)
 
 
-def best_interval(before: Counts, now: Counts, totals: Totals) -> Choice:
-    """Choose the interval of codes, with or without the last code (missing), whose penalised gain is largest.
+def best_intervals(before: Counts, now: Counts, totals: Totals) -> Choices:
+    """Choose in each row the interval of codes, with or without the last (missing), whose penalised gain is largest.
 
-    >>> counts = np.array([50.0, 50.0, 50.0, 0.0]), np.array([5.0, 40.0, 5.0, 0.0])
-    >>> best_interval(*counts, Totals(150.0, 50.0)).keep.tolist()
-    [False, True, False, False]
+    Both counts have shape `(n_columns, n_codes)`.
+
+    >>> counts = np.array([[50.0, 50.0, 50.0, 0.0]]), np.array([[5.0, 40.0, 5.0, 0.0]])
+    >>> best_intervals(*counts, Totals(150.0, 50.0)).keep.tolist()
+    [[False, True, False, False]]
     """
-    n_bins = len(before) - 1
+    n_bins = before.shape[1] - 1
     low, high = _intervals(n_bins)
     penalty = PENALTY_CONDITION + PENALTY_TWO_SIDED * ((low > 0) & (high < n_bins))
-    below = np.concatenate([[0.0], np.cumsum(before[:-1])])
-    below_now = np.concatenate([[0.0], np.cumsum(now[:-1])])
-    counts, counts_now = below[high] - below[low], below_now[high] - below_now[low]
-    if before[-1] + now[-1] > 0:
-        low, high = np.concatenate([low, low, [0]]), np.concatenate([high, high, [0]])
-        penalty = np.concatenate([penalty, penalty + PENALTY_CATEGORY, [PENALTY_CONDITION]])
-        counts = np.concatenate([counts, counts + before[-1], [before[-1]]])
-        counts_now = np.concatenate([counts_now, counts_now + now[-1], [now[-1]]])
-    llr = log_likelihood_ratio(counts, counts_now, totals)
-    best = int(np.argmax(llr - penalty))
+    penalty = np.concatenate([penalty, penalty + PENALTY_CATEGORY, [PENALTY_CONDITION]])
+    within = []
+    for counts in (before, now):
+        below = np.cumsum(np.pad(counts[:, :-1], ((0, 0), (1, 0))), axis=1)
+        known, missing = below[:, high] - below[:, low], counts[:, -1:]
+        within.append(np.concatenate([known, known + missing, missing], axis=1))
+    llr = log_likelihood_ratio(within[0], within[1], totals)
+    best = np.argmax(llr - penalty, axis=1)
+    first, after = (np.append(np.tile(edges, 2), 0)[best][:, None] for edges in (low, high))
     codes = np.arange(n_bins + 1)
-    keep = (codes >= low[best]) & (codes < high[best])
-    keep[-1] = best >= len(_intervals(n_bins)[0])
-    return Choice(keep, float(penalty[best]), float(llr[best]))
+    keep = (codes >= first) & (codes < after)
+    keep[:, -1] = best >= len(low)
+    return Choices(keep, penalty[best], np.take_along_axis(llr, best[:, None], axis=1)[:, 0])
 
 
-def best_set(before: Counts, now: Counts, totals: Totals) -> Choice:
-    """Choose the set of categories whose penalised gain is largest; the code before the last ("other") stays out.
+def best_sets(before: Counts, now: Counts, totals: Totals) -> Choices:
+    """Choose in each row the set of categories whose penalised gain is largest; the last but one ("other") stays out.
 
-    >>> counts = np.array([50.0, 50.0, 50.0, 9.0, 0.0]), np.array([30.0, 5.0, 30.0, 9.0, 0.0])
-    >>> best_set(*counts, Totals(159.0, 74.0)).keep.tolist()
-    [True, False, True, False, False]
+    Both counts have shape `(n_columns, n_codes)`.
+
+    >>> counts = np.array([[50.0, 50.0, 50.0, 9.0, 0.0]]), np.array([[30.0, 5.0, 30.0, 9.0, 0.0]])
+    >>> best_sets(*counts, Totals(159.0, 74.0)).keep.tolist()
+    [[True, False, True, False, False]]
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = now / before
-    ratio[-2] = np.nan
-    order = np.argsort(-ratio, kind="stable")[: np.count_nonzero(ratio > 0)]  # nan sorts last
-    keep = np.zeros(len(before), dtype=np.bool_)
-    if order.size == 0:
-        return Choice(keep, PENALTY_CONDITION, -np.inf)
-    penalty = PENALTY_CONDITION + PENALTY_CATEGORY * np.arange(order.size)
-    llr = log_likelihood_ratio(np.cumsum(before[order]), np.cumsum(now[order]), totals)
-    best = int(np.argmax(llr - penalty))
-    keep[order[: best + 1]] = True
-    return Choice(keep, float(penalty[best]), float(llr[best]))
+    ratio[:, -2] = np.nan
+    order = np.argsort(-ratio, axis=1, kind="stable")  # nan sorts last
+    ranked = [np.cumsum(np.take_along_axis(counts, order, axis=1), axis=1) for counts in (before, now)]
+    llr = log_likelihood_ratio(ranked[0], ranked[1], totals)
+    llr[np.arange(llr.shape[1]) >= np.count_nonzero(ratio > 0, axis=1)[:, None]] = -np.inf
+    penalty = PENALTY_CONDITION + PENALTY_CATEGORY * np.arange(llr.shape[1])
+    best = np.argmax(llr - penalty, axis=1)
+    chosen = np.take_along_axis(llr, best[:, None], axis=1)
+    keep = (np.argsort(order, axis=1) <= best[:, None]) & (chosen > -np.inf)
+    return Choices(keep, penalty[best], chosen[:, 0])
 
 
 @lru_cache(maxsize=512)

@@ -16,7 +16,7 @@ from monitors.weighted import Weighted
 from records.slice import Between, Condition, OneOf
 
 SLACK = 2.0
-SLACK_SHARE = 0.01
+SLACK_SHARE = 0.005
 
 Numbers = NDArray[np.float64]
 Column = tuple[Series, Numbers]
@@ -27,7 +27,7 @@ def simplify(conditions: Sequence[Condition], before: Weighted, now: Weighted) -
     """Give up categories and gaps that matter little, and put each edge where it tells most and is round.
 
     Each of these may cost 2 nats of the log-likelihood ratio of `now` over `before` (the likelihood interval of about
-    95 %) or 1 % of it, all else being equal.
+    95 %) or 0.5 % of it, all else being equal.
 
     >>> from pandas import DataFrame
     >>> hours = Weighted(DataFrame({"hour": np.arange(2400) % 24.0}), np.ones(2400))

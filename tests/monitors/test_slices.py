@@ -13,7 +13,7 @@ from monitors import scan
 from monitors.binning import bin_categories, bin_numbers
 from monitors.evidence import Rows, excess_p, holm, share_ratio
 from monitors.membership import inside, satisfies
-from monitors.scan import Totals, best_interval, best_set, log_likelihood_ratio
+from monitors.scan import Totals, best_intervals, best_sets, log_likelihood_ratio
 from monitors.slices import find
 from records.schema import Schema
 from records.slice import Slice, SliceReport
@@ -214,14 +214,14 @@ COUNTS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=3,
 def test_no_interval_gains_more_than_the_one_chosen(cells: list[tuple[int, int]]) -> None:
     before, now = np.array(cells, dtype=float).T
     totals = Totals(before.sum() + 40, now.sum() + 9)
-    best = best_interval(before, now, totals)
+    best = best_intervals(before[None], now[None], totals)[0]
     n = len(cells) - 1
     for low, high in combinations(range(n + 1), 2):
         for missing in (False, True):
             keep = np.append((np.arange(n) >= low) & (np.arange(n) < high), missing)
             llr = float(log_likelihood_ratio(before[keep].sum(), now[keep].sum(), totals))
             penalty = scan.PENALTY_CONDITION + scan.PENALTY_TWO_SIDED * (low > 0 and high < n)
-            assert best.gain >= llr - penalty - scan.PENALTY_CATEGORY * missing - 1e-9
+            assert best.llr - best.penalty >= llr - penalty - scan.PENALTY_CATEGORY * missing - 1e-9
 
 
 @UNHURRIED
@@ -231,7 +231,7 @@ def test_no_set_of_categories_has_a_larger_ratio_statistic_than_the_best_prefix(
     totals = Totals(before.sum() + 40, now.sum() + 9)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan, "PENALTY_CATEGORY", 0.0)
-        best = best_set(before, now, totals)
+        best = best_sets(before[None], now[None], totals)[0]
     assert not best.keep[-2]
     subsets = chain.from_iterable(combinations(range(len(cells)), size) for size in range(1, len(cells) + 1))
     assert (
