@@ -13,12 +13,13 @@ from flows.promote import make_champion, settle_promotions
 from flows.retrain import save_generation
 from flows.site import Site
 from flows.watch import Run, by_hand
+from models.encoded import encoded_types
 from models.entry import Draft
 from models.loss import per_row
 from models.train import fit
 from monitors.schema import check_frame
 from records.comparison import Verdict
-from records.errors import BadData, Conflict, EmptyWindow
+from records.errors import BadData, Conflict, EmptyWindow, NotFound
 from records.generation import FitRecord, Generation, Snapshot
 from records.window import Window
 from store.snapshots import digest, read, write
@@ -42,6 +43,7 @@ def adopt(
         if present is not None:
             run(refuse_another, site, data, table, pipeline_uri)
             return present
+        run(check_pipeline, site, pipeline_uri)
         snapshot = run(take_snapshot, site, data, table)
         generation = run(train_first, site, snapshot, pipeline_uri)
         run(put_in_charge, site, generation)
@@ -61,6 +63,22 @@ def refuse_another(site: Site, data: str, table: str | None, pipeline_uri: str |
         )
 
 
+def check_pipeline(site: Site, pipeline_uri: str | None) -> None:
+    """Raise before anything is kept if MLflow is away, or the pipeline cannot be had or learned from other types.
+
+    Categories are handed over as text. A pipeline that encodes numbers or truth values would not know them again.
+    """
+    site.registry.champion(site.model)
+    if pipeline_uri is None:
+        return
+    for column, kind in encoded_types(site.registry.load(pipeline_uri)).items():
+        if column in site.schema.categorical and kind != "str":
+            raise BadData(
+                f"the pipeline {pipeline_uri!r} encodes {kind} values of column {column!r}, but categories are handed"
+                " over as text (True as 'True', 3 as '3'); fit it on text, or list the column under numeric"
+            )
+
+
 def take_snapshot(site: Site, data: str, table: str | None) -> Snapshot:
     """Read the training data and keep it, split in train and holdout by a hash of the row key."""
     return write(*_teaching_rows(site, data, table), site.settings.folder / "snapshots")
@@ -68,9 +86,12 @@ def take_snapshot(site: Site, data: str, table: str | None) -> Snapshot:
 
 def _teaching_rows(site: Site, data: str, table: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     schema, training = site.schema, site.settings.training
-    door = open_table(site.settings.located(data), schema, table=table)
-    door.check()
     where = f"the training data {data.rpartition('@')[2]}"
+    try:
+        door = open_table(site.settings.located(data), schema, table=table)
+        door.check()
+    except NotFound:
+        raise NotFound(f"{where} cannot be found; check the path, or the address and --table") from None
     extent = door.extent()
     if extent is None:
         raise EmptyWindow(f"{where} has no rows; give the rows the model was trained on")

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
 
 from records.errors import BadSettings, DriftloopError
 
@@ -40,11 +42,8 @@ def main() -> None:
     try:
         app()
     except DriftloopError as error:
-        err.print(f"[bold red]driftloop:[/] {error}", highlight=False, soft_wrap=True, markup=True)
+        err.print(Text.assemble(("driftloop:", "bold red"), f" {error}"), soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("driftloop: stopped; run the same command again to go on where it stopped.")
-        sys.exit(130)
 
 
 @app.command()
@@ -74,7 +73,7 @@ def init(
         raise BadSettings(
             f"{str(path)!r} cannot be written ({error.strerror}); name another file with --config"
         ) from None
-    out.print(f"Wrote {path}. Edit it, then run [bold]driftloop adopt TRAINING_DATA[/].", highlight=False)
+    out.print(f"Wrote {escape(str(path))}. Edit it, then run [bold]driftloop adopt TRAINING_DATA[/].", highlight=False)
 
 
 @app.command()
@@ -93,9 +92,9 @@ def adopt(
     Reads the training data once. Writes the snapshot, one MLflow run and registry version, and the ledger. Costs the
     training of one model per configured estimator, or none with --pipeline.
     """
-    from flows.adopt import adopt as run_adopt
-
     with _site(config) as site, _steps(as_json) as run:
+        from flows.adopt import adopt as run_adopt
+
         adopted_before = site.ledger.generations.champion(site.model) is not None
         generation = run_adopt(site, data, table=table, pipeline_uri=pipeline, run=run)
     if as_json:
@@ -114,7 +113,10 @@ def adopt(
 @app.command()
 def watch(
     at: Annotated[
-        datetime | None, typer.Option(help="Watch the window that was complete at this moment (UTC); now by default.")
+        datetime | None,
+        typer.Option(
+            help="Watch the window that was complete at this moment, UTC if it names no zone; now by default."
+        ),
     ] = None,
     config: Config = Path("driftloop.toml"),
     as_json: Json = False,
@@ -125,10 +127,12 @@ def watch(
     and on an alarm: a drift report to MLflow and at most labels.budget tasks to Label Studio. A window that was
     watched before is shown again and changes nothing. Exit code 0: quiet; 10: alarm; 1: failure.
     """
-    from flows.watch import watch as run_watch
-
     with _site(config) as site, _steps(as_json) as run:
-        watched = run_watch(site, site.settings.window_at((at or datetime.now(UTC)).replace(tzinfo=UTC)), run=run)
+        from flows.watch import watch as run_watch
+
+        moment = at or datetime.now(UTC)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        watched = run_watch(site, site.settings.window_at(moment), run=run)
     if as_json:
         _print_record(watched)
     else:
@@ -154,9 +158,9 @@ def learn(
     Reads Label Studio. Writes the ledger, one MLflow run per challenger, and on a promotion moves the alias champion.
     Costs the training of a few candidates per finished label request.
     """
-    from flows.learn import learn as run_learn
-
     with _site(config) as site, _steps(as_json) as run:
+        from flows.learn import learn as run_learn
+
         learned = run_learn(site, run=run, impatient=now)
     if as_json:
         _print_record(learned)
@@ -184,9 +188,9 @@ def withdraw(
 
     Deletes the tasks in Label Studio that nobody has answered and closes the request on the ledger; answers stay.
     """
-    from flows.withdraw import withdraw as run_withdraw
-
     with _site(config) as site:
+        from flows.withdraw import withdraw as run_withdraw
+
         given_up = run_withdraw(site, why=why)
     if as_json:
         _print_record(given_up)
@@ -208,9 +212,9 @@ def promote(
 
     Writes the promotion to the ledger and moves the alias champion in MLflow.
     """
-    from flows.promote import promote_by_hand
-
     with _site(config) as site:
+        from flows.promote import promote_by_hand
+
         promoted = promote_by_hand(site, generation, why=why)
     if as_json:
         _print_record(promoted)
@@ -231,9 +235,9 @@ def rollback(
 
     Writes the rollback to the ledger and moves the alias champion in MLflow; nothing is deleted.
     """
-    from flows.promote import rollback as run_rollback
-
     with _site(config) as site:
+        from flows.promote import rollback as run_rollback
+
         generation = run_rollback(site, why=why, number=to)
     if as_json:
         _print_record(generation)
@@ -245,7 +249,7 @@ def rollback(
 def status(config: Config = Path("driftloop.toml"), as_json: Json = False) -> None:
     """Show every window and every generation.
 
-    Reads the ledger alone; writes nothing and asks no service.
+    Reads the ledger alone, which it makes if there is none; asks no service.
     """
     from flows import status as states
     from flows.tables import as_tables
@@ -269,9 +273,9 @@ def explain(
 
     Reads the ledger alone; writes nothing.
     """
-    from flows.explain import explain as tell
-
     with _site(config) as site:
+        from flows.explain import explain as tell
+
         out.print(tell(site, generation))
 
 
@@ -302,7 +306,11 @@ def _site(config: Path) -> Iterator[Any]:
     settings = load_settings(config)
     from flows.site import Site  # only now: it loads pandas and the doors, which a typo should not wait for
 
-    yield Site(settings)
+    try:
+        yield Site(settings)
+    except KeyboardInterrupt:
+        err.print("driftloop: stopped; run the same command again to go on where it stopped.")
+        raise typer.Exit(130) from None
 
 
 @contextmanager

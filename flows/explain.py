@@ -56,7 +56,7 @@ def _add_window(tree: Tree, site: Site, window: Window) -> None:
     if alarm := steps.get(model, window, "alarm", Alarm):
         tree.add(Text(f"alarm: {alarm.reason}"))
     if found := steps.get(model, window, "slice", SliceReport):
-        slices = tree.add(Text("slices"))
+        slices = tree.add(Text("slices" if found.slices else "slices: none stood out"))
         for slice_ in found.slices:
             shares = f"{slice_.share_reference:.1%} to {slice_.share_current:.1%}"
             examples = f", such as {', '.join(slice_.examples)}" if slice_.examples else ""

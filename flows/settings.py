@@ -258,5 +258,7 @@ def _first_problem(error: ValidationError) -> str:
         return f"unknown key {where!r}; remove it or correct its spelling"
     if problem["type"] == "missing":
         return f"{where!r} is missing; add it (`driftloop init --print` shows every key)"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{where} cannot name a model; use up to 40 letters, digits, - and _, a letter first"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{where}: {message[0].lower()}{message[1:]}"

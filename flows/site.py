@@ -14,7 +14,7 @@ from models.registry import MlflowRegistry, Registry
 from monitors.baseline import Baseline
 from monitors.schema import check_frame
 from records.batch import Batch
-from records.errors import BadSettings, NotFound
+from records.errors import BadSettings, NotAllowed, NotFound
 from records.generation import Generation
 from records.schema import Schema
 from records.window import Window
@@ -67,7 +67,13 @@ class Site:
         """The ledger, with its tables brought up to date."""
         url = self.settings.located(self.settings.services.ledger)
         if url.startswith("sqlite:///"):
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(url.removeprefix("sqlite:///")).parent
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise NotAllowed(
+                    f"the ledger's folder {str(folder)!r} cannot be made ({error.strerror}); correct services.ledger"
+                ) from None
         return open_ledger(url)
 
     @cached_property

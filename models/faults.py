@@ -35,7 +35,7 @@ def translate(error: Exception, *, what: str, where: str) -> DriftloopError | No
             f"MLflow at {where!r} refused {what}; check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         )
     if code in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND") or status == 404:
-        return NotFound(f"MLflow at {where!r} does not have {what}; check its name with `driftloop status`")
+        return NotFound(f"MLflow at {where!r} does not have {what}; check its name in MLflow")
     if "API request to" in problem or status >= 500:
         return ServiceDown(f"MLflow at {where!r} failed on {what}: {problem}; start it or look at its log")
     return BadData(f"MLflow at {where!r} did not take {what}: {problem}; correct it and run again")

@@ -84,6 +84,8 @@ def decide(
         said = ([pair] if pair_moved else []) + [column.sentence for column in moved]
         more = f"; and {len(said) - _MOST_COLUMNS} more" if len(said) > _MOST_COLUMNS else ""
         reason = f"Alarm ({standing}): {'; '.join(said[:_MOST_COLUMNS])}{more}."
+    elif evidence < limit and likely:
+        reason = f"No alarm yet: out of the ordinary, but the evidence does not reach the limit ({standing})."
     elif evidence < limit:
         reason = f"No alarm: not enough evidence that anything changed ({standing})."
     else:

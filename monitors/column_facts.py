@@ -52,7 +52,8 @@ class Beside:
         self, kind: FactKind, column: ColumnFacts, n_rows: int, marks: Marks, words: str, more: str = ""
     ) -> Fact:
         value, ordinary = n_rows / self.n_rows, share_interval(marks, self.pieces, self.n_rows, level=self.level)
-        sentence = f"{column.name} {words} in {_rows(n_rows)} ({share(value)}){more}; {_ordinary(ordinary)}"
+        said, usual = _told_apart(value, ordinary)
+        sentence = f"{column.name} {words} in {_rows(n_rows)} ({said}){more}; {usual}"
         return Fact(kind, column.name, value, ordinary, not ordinary.low <= value <= ordinary.high, sentence)
 
     def _vanished(self, column: ColumnFacts, values: Series) -> Fact:
@@ -82,7 +83,18 @@ def _rows(n_rows: int) -> str:
     return "1 row" if n_rows == 1 else f"{n_rows:,} rows"
 
 
-def _ordinary(interval: Estimate) -> str:
-    if interval.low == 0:
-        return f"up to {share(interval.high)} is ordinary"
-    return f"{share(interval.low)} to {share(interval.high)} is ordinary"
+def _told_apart(value: float, interval: Estimate) -> tuple[str, str]:
+    """Write a share and its ordinary interval with as many digits as it takes to see whether it is inside.
+
+    >>> _told_apart(0.1731, Estimate(0.15, 0.134, 0.1712))
+    ('17.3 %', '13.4 % to 17.1 % is ordinary')
+    """
+    outside = not interval.low <= value <= interval.high
+    write = share
+    for more in (lambda part: f"{part:.1%}", lambda part: f"{part:.2%}", lambda part: f"{part:.4%}"):
+        if not outside or write(value) not in (write(interval.low), write(interval.high)):
+            break
+        write = more
+    parts = (value, interval.low, interval.high)
+    said, low, high = (write(part).removesuffix("%").rstrip() + " %" for part in parts)
+    return said, f"up to {high} is ordinary" if interval.low == 0 else f"{low} to {high} is ordinary"

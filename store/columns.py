@@ -30,11 +30,13 @@ def check_columns(table: Any, schema: Schema, *, name: str, all_text: bool) -> N
         )
     time = table[schema.time].type()
     # Ibis does not know every timestamp of every engine by name, but can cast it all the same.
-    if not (time.is_timestamp() or time.is_date() or time.is_string() or "TIMESTAMP" in str(time)):
+    # A table without rows may say NULL of every column.
+    known = time.is_timestamp() or time.is_date() or time.is_string() or time.is_null()
+    if not (known or "TIMESTAMP" in str(time) or "NULL" in str(time)):
         raise BadData(f"the table {name} has {str(time)!r} in its time column {schema.time!r}; store it as a timestamp")
     for column in () if all_text else schema.numeric:
         kind = table[column].type()
-        if not (kind.is_numeric() or kind.is_boolean()):
+        if not (kind.is_numeric() or kind.is_boolean() or kind.is_null() or "NULL" in str(kind)):
             raise BadData(
                 f"the table {name} has {str(kind)!r} in its numeric column {column!r}; convert it, or list the"
                 " column under categorical"

@@ -75,6 +75,8 @@ def _open_duckdb(source: Source) -> Iterator[Opened]:
         if source.kind == "csv":  # one type for all: guessed types would turn the code 007 into 7
             table = backend.read_csv(source.address, all_varchar=True, header=True)
             header = backend.con.execute(_HEADER, [source.address]).fetchall()
+            if not header:
+                raise BadData(f"the table {source.name} is empty and has not even a header; write one, and rows")
             yield _opened(table, all_text=True, written=[str(name) for name in header[0]])
         else:
             pattern = str(path / "**" / "*.parquet") if path.is_dir() else source.address

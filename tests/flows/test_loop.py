@@ -2,10 +2,15 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from rich.console import Console
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
 from typer.testing import CliRunner
 
 from flows import cli
@@ -24,14 +29,16 @@ from flows.tables import ratio_text
 from flows.watch import watch
 from flows.withdraw import withdraw
 from models.entry import Draft
+from models.train import fit
 from monitors.baseline import prepare
+from monitors.schema import check_frame
 from records.comparison import Verdict
 from records.decay import Judgement
 from records.drift import Alarm, Estimate
-from records.errors import BadData, Conflict, EmptyWindow, NotFound, ServiceDown
+from records.errors import BadData, Conflict, EmptyWindow, NotAllowed, NotFound, ServiceDown
+from records.generation import Snapshot
 from records.label import Ask
 from records.slice import OneOf, Slice, SliceReport
-from store.snapshots import read
 from store.wire import encode
 from tests.flows.conftest import CHANGED, QUIET, World, watch_until_asked, week
 
@@ -65,6 +72,39 @@ def test_training_data_with_one_answer_are_refused_before_anything_is_kept(world
     with pytest.raises(BadData, match="one answer only, 'no'"):
         adopt(world.site(), "training.parquet")
     assert not (world.settings.folder / "snapshots").exists()
+
+
+def test_a_pipeline_that_encodes_other_types_than_text_is_refused_before_anything_is_kept(world):
+    frame = pd.read_parquet(world.folder / "training.parquet")
+    encoder = ColumnTransformer([("encode", OneHotEncoder(handle_unknown="ignore"), ["channel", "country"])])
+    pipeline = Pipeline([("prepare", encoder), ("model", LogisticRegression())])
+    pipeline.fit(frame.assign(country=frame["country"] == "de"), frame["fraud"])
+    draft = replace(draft_like(world, number=1, pipeline=pipeline), model="theirs")
+    uri = world.registry.log(draft).model_uri
+    with pytest.raises(BadData, match="encodes bool values of column 'country'"):
+        adopt(world.site(), "training.parquet", pipeline_uri=uri)
+    assert not (world.settings.folder / "snapshots").exists()
+
+
+def test_a_moment_with_a_zone_of_its_own_is_taken_as_it_is(adopted, monkeypatch):
+    monkeypatch.setattr("flows.site.Site", lambda _settings: adopted.site())
+    at = f"{week(QUIET[0]).end:%Y-%m-%dT%H:%M:%S}+05:00"  # five hours before that week ends in UTC
+    told = CliRunner().invoke(cli.app, ["watch", "--at", at, "--config", str(adopted.folder / "driftloop.toml")])
+    assert isinstance(told.exception, EmptyWindow)
+    assert week(QUIET[0] - 1).name in str(told.exception)
+
+
+def test_an_error_is_printed_as_it_is_whatever_signs_are_in_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["driftloop", "status", "--config", str(tmp_path / "[bold]x[/y].toml")])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "[bold]x[/y].toml" in capsys.readouterr().err
+
+
+def test_a_ledger_that_cannot_be_put_anywhere_is_one_sentence(world, monkeypatch):
+    monkeypatch.setenv("DRIFTLOOP_SERVICES__LEDGER", "sqlite:///driftloop.toml/ledger.db")
+    with pytest.raises(NotAllowed, match=r"the ledger's folder .* cannot be made"):
+        _ = world.site().ledger
 
 
 def test_a_window_before_adoption_says_what_to_run(world):
@@ -307,13 +347,16 @@ def asked_rows(world: World) -> tuple[Ask, ...]:
     return tuple(ask for request in found if request for ask in request.asks)
 
 
-def draft_like(world: World, *, number: int) -> Draft:
+def draft_like(world: World, *, number: int, pipeline: Pipeline | None = None) -> Draft:
     """A generation that somebody logs by hand."""
     site = world.site()
-    champion = site.champion()
-    train, holdout = read(champion.snapshot)
-    pipeline = site.registry.load(champion.model_uri)
-    return Draft("payments", number, site.schema, pipeline, champion.fit, champion.snapshot, train, holdout)
+    frame = check_frame(
+        pd.read_parquet(world.folder / "training.parquet"), site.schema, where="training data", need_target=True
+    )
+    train, holdout = frame.iloc[::2], frame.iloc[1::2]
+    fitted, fit_record = fit(train, holdout, site.schema, estimator="linear", loss="brier", seed=0, serving="stock")
+    snapshot = Snapshot("0" * 32, world.folder / "train.parquet", world.folder / "holdout.parquet", 1, 1)
+    return Draft("payments", number, site.schema, pipeline or fitted, fit_record, snapshot, train, holdout)
 
 
 def told_by_explain(site: Site, number: int) -> str:

@@ -173,3 +173,14 @@ def test_a_time_column_is_compared_as_it_is() -> None:
 
     with in_memory_table(flights(), SCHEMA)._rows(WEEK) as (_, rows):
         assert '"at" >= MAKE_TIMESTAMP(2013, 1, 8' in ibis.to_sql(rows)
+
+
+def test_a_file_without_a_byte_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    with pytest.raises(BadData, match="is empty and has not even a header"):
+        open_table(str(tmp_path / "a.csv"), SCHEMA).check()
+
+
+def test_a_parquet_file_without_rows_has_no_extent(tmp_path: Path) -> None:
+    pd.DataFrame({name: [] for name in SCHEMA.production}, dtype=object).to_parquet(tmp_path / "a.parquet")
+    assert open_table(str(tmp_path / "a.parquet"), SCHEMA).extent() is None
