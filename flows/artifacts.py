@@ -1,7 +1,7 @@
 """What a flow run shows in the Prefect UI: pages made of plain records, and the door that keeps them."""
 
 from collections.abc import Sequence
-from urllib.parse import urlencode
+from urllib.parse import quote
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
@@ -74,8 +74,8 @@ def publish_watched(site: Site, watched: Watched) -> None:
     key, name = f"{site.model}-watch".lower().replace("_", "-"), watched.batch.window.name
     page = watched_page(watched)
     if watched.alarm.raised:
-        page += f"\n\n{_links(site)}"
         link = report_link(site, watched.alarm)
+        page += f"\n\n{_links(site, link)}"
         create_link_artifact(link, link_text=f"Evidently's report of {name}", key=f"{key}-report", description=name)
     create_markdown_artifact(page, key=key, description=f"{site.model} {name}")
 
@@ -91,20 +91,20 @@ def report_link(site: Site, alarm: Alarm) -> str:
     path = drift_page(site, alarm.window)
     generation = site.ledger.generations.get(site.model, alarm.generation)
     if site.settings.services.mlflow.startswith("http"):
-        query = urlencode({"run_uuid": generation.mlflow_run_id, "path": path.name})
-        return f"{site.settings.services.mlflow}/get-artifact?{query}"
+        # MLflow finds a run whichever experiment the address names, and shows the page instead of downloading it.
+        place = f"experiments/0/runs/{generation.mlflow_run_id}/artifacts/{quote(path.name)}"
+        return f"{site.settings.services.mlflow}/#/{place}?workflowType=machine_learning"
     return path.as_uri()
 
 
-def _links(site: Site) -> str:
-    """Where to go on: the drift report is an artifact of the champion's run, the tasks are in Label Studio."""
+def _links(site: Site, report: str) -> str:
+    """Where to go on."""
     services = site.settings.services
-    places = [f"[Label Studio]({services.label_studio}/projects)"]
+    places = [f"[Evidently's report]({report})", f"[the tasks in Label Studio]({services.label_studio}/projects)"]
     if services.mlflow.startswith("http"):
-        places.append(f"[Generations in MLflow]({services.mlflow}/#/models/{site.model}?workflowType=machine_learning)")
-    return (
-        f"Go on: {', '.join(places)}. Evidently's report is an artifact of generation {site.champion().number}'s run."
-    )
+        generations = f"{services.mlflow}/#/models/{site.model}?workflowType=machine_learning"
+        places.append(f"[the generations in MLflow]({generations})")
+    return f"Go on to {', '.join(places)}."
 
 
 def _column_cells(column: ColumnDrift) -> tuple[str, ...]:

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = ["InMemoryStudio", "LabelStudio", "Pull", "Studio"]
 
+# The list of tasks shows neither the page's raw text nor what the model thinks, which would sway who sees it.
+_HIDDEN = (
+    *("data.opinion", "data.row_html", "data.row", "data.title", "predictions_results", "predictions_score"),
+    *("predictions_model_versions", "total_predictions", "annotations_results", "annotations_ids", "inner_id"),
+    *("file_upload", "storage_filename", "draft_exists", "avg_lead_time", "updated_by", "created_at"),
+)
 _N_ATTEMPTS = 3
 # `include` also filters the fields of the annotations inside a task, so both are named.
 _WITH_ANSWERS = "id,data,annotations,result,completed_by,was_cancelled,lead_time,updated_at"
@@ -63,9 +69,11 @@ class LabelStudio:
         """Return the one project with this title, config and overlap, found by a mark in its description."""
         identity = "\n".join((check_title(title), str(overlap), config))
         mark = f"driftloop {sha256(identity.encode()).hexdigest()[:16]}"
-        found = self._find_project(mark)
-        if found is not None:
-            return found
+        found = self._find_project(mark) or self._make_project(mark, title, config, instructions, overlap)
+        self._wire.show_columns(found, hidden=_HIDDEN)
+        return found
+
+    def _make_project(self, mark: str, title: str, config: str, instructions: str, overlap: int) -> int:
         try:
             self._wire.make_project(
                 title=title,

@@ -58,6 +58,15 @@ class Wire:
         with self._translated(f"making the project {fields['title']!r}"):
             self._client.projects.create(**fields, request_options=_ONCE)
 
+    def show_columns(self, project: int, *, hidden: Sequence[str]) -> None:
+        """Give a project without a tab one for its list of tasks, in which these columns are hidden."""
+        with self._translated("setting up the list of tasks", project):
+            if self._client.views.list(project=project, request_options=_AGAIN):
+                return
+            columns = [f"tasks:{name}" for name in hidden]
+            data = {"title": "Tasks", "hiddenColumns": {"explore": columns, "labeling": columns}}
+            self._client.views.create(project=project, data=data, request_options=_ONCE)
+
     def list_tasks(self, project: int, filters: Sequence[Filter], *, include: str) -> Iterator[Any]:
         """Yield tasks in the order of their ids; each page starts behind the last id seen.
 

@@ -31,7 +31,7 @@ padding:28px 24px 8px}
 </style>
 """
 _HEAD = (
-    "<thead><tr><th style='width:13%'>column</th><th>what changed</th>"
+    "<thead><tr><th style='width:13%'>column</th><th style='min-width:240px'>what changed</th>"
     "<th style='width:185px'>effect (95 % interval)</th><th style='width:85px'>adjusted p</th>"
     "<th style='width:215px'>Evidently's score</th></tr></thead>"
 )

@@ -150,3 +150,11 @@ def test_a_labeler_logs_in_reads_the_row_presses_a_key_and_the_answer_comes_home
     assert (annotation.row_key, annotation.answer) == ("flight 1", "on time")
     assert annotation.annotator == f"user {labeler.user_id}"
     assert annotation.lead_time_seconds > 0
+
+
+@pytest.mark.services
+def test_the_list_of_tasks_hides_what_the_model_thinks_and_is_set_up_once(place: RealPlace) -> None:
+    first, second = (opened(place, "a tidy list") for _ in range(2))
+    (tab,) = place.asked("GET", f"/api/dm/views/?project={first}")
+    assert first == second
+    assert {"tasks:data.opinion", "tasks:data.row_html"} <= set(tab["data"]["hiddenColumns"]["labeling"])
