@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from deploy import bots, flights, processes, services, stack, studio
 from flows.settings import load_settings
@@ -172,15 +172,22 @@ def _play(stage: Stage, n_weeks: int) -> None:
         adopt(site, "training.parquet")
         for number in range(n_weeks):
             week = Window(stage.first.start + number * flights.WEEK, stage.first.end + number * flights.WEEK)
-            progress.update(bar, description=f"{week.start:%d %b}: watching")
+            _tell(progress, bar, f"{week.start:%d %b}: watching")
             watch(str(stage.settings), week.end)
             for request in site.ledger.requests.open(site.model):
-                progress.update(bar, description=f"{week.start:%d %b}: bots answer {len(request.request.asks)} rows")
+                _tell(progress, bar, f"{week.start:%d %b}: bots answer {len(request.request.asks)} rows")
                 _answer(stage, request)
-            progress.update(bar, description=f"{week.start:%d %b}: learning")
+            _tell(progress, bar, f"{week.start:%d %b}: learning")
             learn(str(stage.settings))
             progress.advance(bar)
         progress.update(bar, description="done")
+
+
+def _tell(progress: Progress, bar: TaskID, doing: str) -> None:
+    """Say what is being done: beside the bar, or in a line of its own where there is no terminal to draw a bar in."""
+    progress.update(bar, description=doing)
+    if not console.is_terminal:
+        console.print(doing, highlight=False)
 
 
 def _answer(stage: Stage, request: OpenRequest) -> None:

@@ -25,6 +25,7 @@ app = typer.Typer(
     name="driftloop",
     help="Keep a deployed tabular model honest: watch its data, ask people, learn from their answers.",
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -44,6 +45,17 @@ def main() -> None:
     except DriftloopError as error:
         err.print(Text.assemble(("driftloop:", "bold red"), f" {error}"), soft_wrap=True)
         sys.exit(1)
+
+
+@app.callback()
+def _program(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"driftloop {installed('driftloop')}")
+        raise typer.Exit
 
 
 @app.command()
