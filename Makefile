@@ -36,8 +36,8 @@ status: $(SYNCED) ## Show what `make up` started
 test: install ## Run every test, with the real services
 	$(PYTHON) -m pytest $(ARGS)
 
-test-pure: $(SYNCED) ## Run the tests that need no service
-	$(PYTHON) -m pytest -m "not services" $(ARGS)
+test-pure: $(SYNCED) ## Run the tests that need no service and no Spark
+	$(PYTHON) -m pytest -m "not services and not spark" $(ARGS)
 
 lint: $(SYNCED) ## Check style, types and who may import whom
 	.venv/bin/ruff check .
