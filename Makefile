@@ -38,7 +38,7 @@ test: install ## Run every test, with the real services
 	$(PYTHON) -m pytest $(ARGS)
 
 test-pure: $(SYNCED) ## Run the pure rooms' tests, which need no service, on every core
-	$(PYTHON) -m pytest -m "not services" -n auto $(PURE) $(addprefix tests/,$(PURE)) $(ARGS)
+	$(PYTHON) -m pytest -m "not services and not spark" -n auto $(PURE) $(addprefix tests/,$(PURE)) $(ARGS)
 
 test-spark: $(SYNCED) ## Run the tests of tables that Spark reads (installs pyspark; needs Java 17)
 	$(UV) sync --locked --group spark

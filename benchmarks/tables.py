@@ -1,18 +1,15 @@
-"""The door to production tables at scale: seconds and memory of a window's facts and its sample, on every engine.
+"""The door to production tables at scale: seconds and memory of a window's facts and its sample, on every engine."""
 
-`python -m benchmarks.tables ADDRESS N_ROWS [TABLE]` measures one table in a process of its own; the last line is JSON.
-"""
-
-import json
+import multiprocessing
 import resource
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +31,7 @@ SCHEMA = Schema(
     tuple(f"category_{place}" for place in range(N_CATEGORICAL)),
     ("no", "yes"),
 )
+T = TypeVar("T")
 _CHUNK = 250_000
 _SQL_TYPES = {"double": "double precision", "string": "text", "timestamp[us]": "timestamp"}
 
@@ -103,18 +101,19 @@ def tables(quick: bool, steps: Steps) -> tuple[Table, dict[str, float]]:
     found: list[tuple[str, int, dict[str, float]]] = []
     with tempfile.TemporaryDirectory(prefix="driftloop-tables-") as name, steps.counted("tables", 5) as step:
         large, small = Path(name) / "large.parquet", Path(name) / "small.parquet"
-        write_parquet(large, n_rows)
+        _in_a_fresh_process(write_parquet, large, n_rows)
         step()
-        write_parquet(small, n_server)
+        _in_a_fresh_process(write_parquet, small, n_server)
         step()
-        found.append(("Parquet (DuckDB)", n_rows, _in_a_fresh_process(str(large), n_rows)))
+        found.append(("Parquet (DuckDB)", n_rows, _in_a_fresh_process(measure, str(large), n_rows)))
         step()
         with _postgres(small, Path(name) / "small.csv") as url:
             if url is not None:
-                found.append(("PostgreSQL", n_server, _in_a_fresh_process(url, n_server, "events")))
+                found.append(("PostgreSQL", n_server, _in_a_fresh_process(measure, url, n_server, "events")))
         step()
         if not quick and _spark_can_run():  # Java alone would take most of a quick run's time
-            found.append(("Spark (local)", n_server, _in_a_fresh_process(f"spark://local[2]/{small}", n_server)))
+            address = f"spark://local[2]/{small}"
+            found.append(("Spark (local)", n_server, _in_a_fresh_process(measure, address, n_server)))
         step()
     engines = {"Parquet (DuckDB)": "parquet", "PostgreSQL": "postgresql", "Spark (local)": "spark"}
     figures = {"peak_mib_10m": found[0][2]["peak_mib"]}
@@ -133,17 +132,21 @@ def tables(quick: bool, steps: Steps) -> tuple[Table, dict[str, float]]:
     return Table("A window of production", header, shown, note), figures
 
 
-def _in_a_fresh_process(address: str, n_rows: int, table: str | None = None) -> dict[str, float]:
-    words = [sys.executable, "-m", "benchmarks.tables", address, str(n_rows), *([table] if table else [])]
-    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
-    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return measured
+def _in_a_fresh_process(work: Callable[..., T], *arguments: Any) -> T:
+    """Its peak memory starts at that of this process, so everything that needs memory is done in such a one."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def _write_csv(parquet: Path, csv: Path) -> None:
+    import duckdb
+
+    duckdb.execute(f"COPY (FROM '{parquet}') TO '{csv}' (HEADER false)")
 
 
 @contextmanager
 def _postgres(path: Path, csv: Path) -> Iterator[str | None]:
     """A fresh server with the rows of a Parquet file as the table `events`; None where it is not installed."""
-    import duckdb
     import psycopg
 
     from tests import postgres
@@ -152,7 +155,7 @@ def _postgres(path: Path, csv: Path) -> Iterator[str | None]:
     if binaries is None:
         yield None
         return
-    duckdb.execute(f"COPY (FROM '{path}') TO '{csv}' (HEADER false)")
+    _in_a_fresh_process(_write_csv, path, csv)
     columns = ", ".join(f"{field.name} {_SQL_TYPES[str(field.type)]}" for field in pq.read_schema(path))
     with postgres.server(binaries, timeout_seconds=60) as fresh:
         url = fresh()
@@ -169,7 +172,3 @@ def _spark_can_run() -> bool:
     from tests import spark
 
     return spark.missing() is None
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])))

@@ -9,7 +9,7 @@ model = "{model}"                     # its name in MLflow, Label Studio and Pre
 
 [table]                               # where production rows arrive
 url = "production.parquet"            # a Parquet file or folder, a CSV file, duckdb:///file.db, sqlite:///file.db,
-                                      # or postgresql://user@host/database
+                                      # postgresql://user@host/database, or spark://local[*]/production.parquet
 # name = "flights"                    # the table's name, for databases
 row_key = "row_key"                   # a column that is different in every row
 time = "time"                         # when the row happened; without a time zone it is taken as UTC

@@ -8,11 +8,13 @@ value is "True" or "False", and neither NaN nor an infinity is a known number.
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import UTC
 from typing import Any
 
 from records.errors import BadData
 from records.schema import Schema
 from records.slice import Between, Condition
+from records.window import Window
 
 _NOT_A_NUMBER = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
 _LARGEST_WHOLE = 2.0**63
@@ -70,6 +72,23 @@ def same_everywhere(
     if schema.target in table.columns and schema.target not in columns:
         columns[schema.target] = a_number(schema.target) if schema.task == "regression" else a_text(schema.target)
     return table.select(**columns)
+
+
+def moment_of(time: Any) -> Any:
+    """Return a time column as UTC; a time without a zone is taken as UTC."""
+    return (time.cast("timestamp") if time.type().is_date() else time).cast("timestamp('UTC')")
+
+
+def within(time: Any, window: Window) -> Any:
+    """Return which rows of a time column are in a window; one that knows times is compared as it is.
+
+    A cast column has no index and no statistics, so that every row of every window would be read.
+    """
+    kind, start, end = time.type(), window.start.astimezone(UTC), window.end.astimezone(UTC)
+    if kind.is_timestamp() and kind.timezone is None:
+        return (time >= start.replace(tzinfo=None)) & (time < end.replace(tzinfo=None))
+    moment = time if kind.is_timestamp() else moment_of(time)
+    return (moment >= start) & (moment < end)
 
 
 def as_text(column: Any, *, empty: bool = True) -> Any:

@@ -1,10 +1,8 @@
 """The door to production tables, and the only module that knows Ibis: which engine reads which address."""
 
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from datetime import UTC
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,9 @@ from pandas import DataFrame
 from records.errors import BadData, BadSettings, DriftloopError, NotFound
 from records.schema import Schema
 from records.window import Window
+from store.columns import moment_of, within
 from store.faults import first_line, of_driver, of_duckdb
+from store.files import means, names_in_csv, names_in_parquet
 from store.production import Opened, ProductionTable
 from store.source import Source, source_of
 from store.spark import spark_session
@@ -23,8 +23,6 @@ from store.sqlite_functions import functions, utc_text
 
 __all__ = ["ProductionTable", "in_memory_table", "open_table"]
 
-_MEMORY = "1GB"
-_HEADER = "SELECT * FROM read_csv(?, all_varchar=true, header=false) LIMIT 1"
 _READ_ONLY = "-c default_transaction_read_only=on"
 
 
@@ -74,28 +72,19 @@ def _open_duckdb(source: Source) -> Iterator[Opened]:
     with _duckdb(":memory:") as backend:
         if source.kind == "csv":  # one type for all: guessed types would turn the code 007 into 7
             table = backend.read_csv(source.address, all_varchar=True, header=True)
-            header = backend.con.execute(_HEADER, [source.address]).fetchall()
-            if not header:
-                raise BadData(f"the table {source.name} is empty and has not even a header; write one, and rows")
-            yield _opened(table, all_text=True, written=[str(name) for name in header[0]])
+            yield _opened(table, all_text=True, written=names_in_csv(source.address, backend.con))
         else:
             pattern = str(path / "**" / "*.parquet") if path.is_dir() else source.address
             table = backend.read_parquet(pattern, union_by_name=True)
-            yield _opened(table, written=_written(pattern, backend))
+            yield _opened(table, written=names_in_parquet(pattern, backend.con))
 
 
 @contextmanager
 def _duckdb(database: Path | str, **options: Any) -> Iterator[Any]:
     import ibis
 
-    backend = ibis.duckdb.connect(
-        database,
-        memory_limit=_MEMORY,
-        temp_directory=str(Path(tempfile.gettempdir()) / "driftloop-duckdb"),
-        TimeZone="UTC",
-        autoinstall_known_extensions=False,  # nothing is fetched from outside
-        **options,
-    )
+    backend = ibis.duckdb.connect(database, **means(), **options)
+    backend.con.execute("SET disable_parquet_prefetching = true")  # it takes a whole row group, however wide, at once
     try:
         yield backend
     finally:
@@ -121,11 +110,11 @@ def _open_sqlite(source: Source) -> Iterator[Opened]:
             is_text = column.typeof().isin(("text", "blob"))
             return is_text.ifelse(refused(column.get_name(), column.cast("string")), column)
 
-        def within(time: Any, window: Window) -> Any:
+        def inside(time: Any, window: Window) -> Any:
             start, end = (utc_text(bound.isoformat()) for bound in (window.start, window.end))
             return (moment(time) >= start) & (moment(time) < end)
 
-        yield Opened(_table(backend, source), md5, moment, within, number)
+        yield Opened(_table(backend, source), md5, moment, inside, number)
 
 
 @contextmanager
@@ -134,7 +123,7 @@ def _open_spark(source: Source) -> Iterator[Opened]:
 
     path = _existing(source).resolve()
     with spark_session(source.master, f"the production table {source.name}") as session:
-        session.read.parquet(path.as_uri(), mergeSchema=True).createOrReplaceTempView("production")
+        session.read.parquet(f"file:{path}", mergeSchema=True).createOrReplaceTempView("production")
         yield _opened(ibis.pyspark.connect(session).table("production"))
 
 
@@ -157,17 +146,9 @@ def _existing(source: Source) -> Path:
     return path
 
 
-def _written(pattern: str, backend: Any) -> list[str]:
-    """The names of a Parquet table's columns as its first file has them: DuckDB renames repeated ones."""
-    import pyarrow.parquet
-
-    ((first,),) = backend.con.execute("SELECT min(file) FROM glob(?)", [pattern]).fetchall()
-    return list(pyarrow.parquet.read_schema(first).names)
-
-
 def _opened(table: Any, *, all_text: bool = False, written: Sequence[str] = ()) -> Opened:
     md5, *_ = _functions()
-    return Opened(table, md5, _moment, _within, all_text=all_text, written=written)
+    return Opened(table, md5, moment_of, within, all_text=all_text, written=written)
 
 
 def _table(backend: Any, source: Source) -> Any:
@@ -179,18 +160,6 @@ def _table(backend: Any, source: Source) -> Any:
         return backend.table(tables[0])
     database, _, name = source.table.rpartition(".")
     return backend.table(name, database=database or None)
-
-
-def _moment(time: Any) -> Any:
-    return (time.cast("timestamp") if time.type().is_date() else time).cast("timestamp('UTC')")
-
-
-def _within(time: Any, window: Window) -> Any:
-    kind, start, end = time.type(), window.start.astimezone(UTC), window.end.astimezone(UTC)
-    if kind.is_timestamp() and kind.timezone is None:  # as it is: a cast column has no index and no statistics
-        return (time >= start.replace(tzinfo=None)) & (time < end.replace(tzinfo=None))
-    moment = time if kind.is_timestamp() else _moment(time)
-    return (moment >= start) & (moment < end)
 
 
 @cache

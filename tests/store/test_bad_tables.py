@@ -23,6 +23,12 @@ def test_a_csv_with_a_repeated_header_says_which_column_is_there_twice(tmp_path:
         open_table(str(tmp_path / "a.csv"), SCHEMA).check()
 
 
+def test_an_empty_csv_lacks_every_column(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    with pytest.raises(BadData, match="lacks 'flight', 'at', 'temp'"):
+        open_table(str(tmp_path / "a.csv"), SCHEMA).check()
+
+
 @pytest.mark.parametrize(
     ("address", "refusal"),
     [
@@ -137,6 +143,19 @@ def test_thousands_of_familiar_values_are_looked_for() -> None:
     assert facts.columns[4].n_unseen == in_week(flights())["carrier"].notna().sum() - (
         in_week(flights())["carrier"].eq("B6").sum()
     )
+
+
+@pytest.mark.spark
+def test_a_large_sample_and_an_odd_path_come_home_from_spark(tmp_path: Path) -> None:
+    """More than a megabyte takes another way than less."""
+    n = 20_000
+    frame = flights().sample(n, replace=True, random_state=0, ignore_index=True)
+    frame = frame.assign(flight=range(n), at=pd.Timestamp(WEEK.start).tz_localize(None).as_unit("us"))
+    (tmp_path / "my flights, 100%").mkdir()
+    frame.to_parquet(tmp_path / "my flights, 100%" / "january.parquet")
+    for name in ("january.parquet", "*.parquet"):
+        path = tmp_path / "my flights, 100%" / name
+        assert len(open_table(f"spark://local[2]/{path}", SCHEMA).sample(WEEK, n)) == n
 
 
 @pytest.mark.spark
