@@ -25,7 +25,6 @@ from records.slice import Condition
 LEAST_SHARE_OF_GAIN = 0.05
 LARGEST_SHARE = 0.5
 MOST_CANDIDATES = 8
-ALIKE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +115,19 @@ def _contrast(other: _Coded, dense: _Coded, binnings: Sequence[Binning], columns
 def _more_telling(
     first: _Coded, second: _Coded, binnings: Sequence[Binning], columns: tuple[int, ...], *, both: bool
 ) -> tuple[Region, bool] | None:
-    """Return the region that gains most, and whether `second` has more of it; of two alike the smaller one."""
+    """Return the region that gains most, and whether `second` has more of it.
+
+    Where a small slice grew, the large rest shrank. So one that covers over half of its sample gives way to one of the
+    other kind that does not, unless that gains less than half as much.
+    """
     contrast = _contrast(first, second, binnings, columns)
     pairs = telling_pairs(contrast)
-    more = search(contrast, pairs)
-    less = search(contrast.exchanged(), pairs) if both else None
-    if more is None or less is None:
-        return (more, True) if more else (less, False) if less else None
-    if abs(more.gain - less.gain) <= ALIKE * more.gain:
-        return (more, True) if more.share(contrast.now) <= less.share(contrast.before) else (less, False)
-    return (more, True) if more.gain > less.gain else (less, False)
+    ways = [(search(contrast, pairs), True, contrast.now)]
+    if both:
+        ways.append((search(contrast.exchanged(), pairs), False, contrast.before))
+    found = sorted(((region, more, dense) for region, more, dense in ways if region), key=lambda way: -way[0].gain)
+    small = [way for way in found if way[0].share(way[2]) <= LARGEST_SHARE and way[0].gain >= found[0][0].gain / 2]
+    return (small or found)[0][:2] if found else None
 
 
 def _sharpen(

@@ -182,11 +182,12 @@ def test_missing_values_and_values_beyond_the_range_can_be_a_slice() -> None:
     assert inside(found, now).tolist() == [True] * 300 + [False] * 1700
 
 
-def test_what_covers_most_of_the_batch_is_not_a_slice() -> None:
+def test_what_covers_most_of_the_batch_is_no_slice_but_the_rest_that_shrank_is() -> None:
     before, pool = rows(6000, 17), rows(9000, 18)
     now = enrich(pool, (pool.sky == "clear").to_numpy(), 2.0, 3000, 19)
     assert (now.sky == "clear").mean() > 0.7
-    assert find(before, now, SCHEMA) == ()
+    (found,) = find(before, now, SCHEMA)
+    assert (found.name, found.contribution < 0) == ("sky in {rain, missing}", True)
 
 
 def test_the_same_seed_finds_the_same_slices_and_changes_no_frame() -> None:
