@@ -1,14 +1,18 @@
 """How sure one can be that a slice grew, from rows that were not used to find it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from pandas import Series
+from scipy.stats import binomtest, t
 
 from records.drift import Estimate
 
 LEVEL = 0.05
+FEWEST_TO_SPLIT, FEWEST_TO_SPREAD = 3, 10  # days
 SMALLEST_P = 1e-15
 UNKNOWN = Estimate(np.nan, np.nan, np.nan)
 
@@ -25,6 +29,25 @@ def halves(n_rows: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     order = np.random.default_rng(seed).permutation(n_rows)
     middle = (n_rows + 1) // 2
     return np.sort(order[:middle]), np.sort(order[middle:])
+
+
+def halves_in_time(times: "Series[Any]", seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the positions of rows in two random halves of the days; under three days, in two halves of the rows.
+
+    Rows of one day share their weather and much else. Drawn one by one, they would prove to each other what nothing
+    but that day was like; what is found on some days must hold on others.
+
+    >>> times = Series(pd.date_range("2013-03-04", periods=8, freq="12h", tz="UTC"))
+    >>> first, second = halves_in_time(times, seed=0)
+    >>> first.tolist(), second.tolist()
+    ([2, 3, 4, 5], [0, 1, 6, 7])
+    """
+    days = _days(times)
+    names = np.unique(days)
+    if len(names) < FEWEST_TO_SPLIT:
+        return halves(len(times), seed)
+    inside = np.isin(days, np.random.default_rng(seed).permutation(names)[::2])
+    return np.flatnonzero(inside), np.flatnonzero(~inside)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -104,3 +127,35 @@ def _strata(given: Sequence[Rows], n_rows: int) -> NDArray[np.int64]:
     return np.asarray(
         sum((rows.astype(np.int64) << k for k, rows in enumerate(given)), np.zeros(n_rows, dtype=np.int64))
     )
+
+
+def wobble_p(before: Rows, before_times: "Series[Any]", now: Rows, now_times: "Series[Any]", *, more: bool) -> float:
+    """Return how likely ordinary days are to move a slice's share by so much in this direction; 0 under ten days.
+
+    `before` and `now` say which rows of the two frames are inside, `before_times` and `now_times` when they happened.
+    Rows of one day share their weather and much else, so an exact test on rows finds a slice in every week. Here the
+    mean share of the batch's days is compared with the spread of the snapshot's (Student's t, one-sided).
+
+    >>> days = Series(pd.date_range("2013-03-04", periods=40, freq="6h", tz="UTC"))
+    >>> before = np.arange(40) % 4 < np.arange(40) // 4 % 3  # on ten days 0, 1 or 2 of 4 rows are inside
+    >>> round(wobble_p(before, days, np.ones(4, dtype=bool), days[:4], more=True), 3)
+    0.004
+    """
+    old, new = _day_shares(before, before_times), _day_shares(now, now_times)
+    if len(old) < FEWEST_TO_SPREAD or not len(new):
+        return 0.0
+    difference = (new.mean() - old.mean()) * (1 if more else -1)
+    spread = float(old.std(ddof=1) * np.sqrt(1 / len(new) + 1 / len(old)))
+    if spread == 0:
+        return 0.0 if difference > 0 else 1.0
+    return float(t.sf(difference / spread, len(old) - 1))
+
+
+def _day_shares(inside: Rows, times: "Series[Any]") -> NDArray[np.float64]:
+    """The share inside on each day that has at least half as many rows as a usual one."""
+    days = Series(inside).groupby(_days(times)).agg(["mean", "size"])
+    return days["mean"][days["size"] >= days["size"].median() / 2].to_numpy(dtype=np.float64)
+
+
+def _days(times: "Series[Any]") -> NDArray[np.int64]:
+    return np.asarray((times - times.min()) // pd.Timedelta(days=1), dtype=np.int64)

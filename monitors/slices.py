@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from pandas import DataFrame
+from numpy.typing import NDArray
+from pandas import DataFrame, Series
 
 from monitors.candidates import LARGEST_SHARE, Candidate, candidates, near_disjoint
-from monitors.evidence import LEVEL, Rows, excess_p, halves, holm, share_ratio
+from monitors.evidence import LEVEL, Rows, excess_p, halves, halves_in_time, holm, share_ratio, wobble_p
 from monitors.membership import meet
 from monitors.weighted import Weighted
 from records.schema import Schema
@@ -22,12 +23,13 @@ def find(
     """Find up to `most` slices that grew from `reference` to `current`, and as many that shrank; often there is none.
 
     Both are normalised frames with their row keys. Conjunctions of up to three conditions are searched on a random
-    half of each frame by a penalised scan statistic; what one explains is taken away before the next is sought. One
-    that covers over half of the frame it is dense in is drift of whole columns and not returned, nor is one that
-    carries under 5 % of the gain, or has most of its rows in earlier ones. On the other half each must pass an exact
-    test given the earlier ones, p < .05 after Holm's correction, and must have moved by a tenth also without them;
-    shares, ratio and interval are of that half alone. Those that grew come first, either kind by contribution to the
-    shift. Exchanging the frames exchanges the kinds.
+    half of each frame (of its days, where it has times) by a penalised scan statistic; what one explains is taken away
+    before the next is sought. One that covers over half of the frame it is dense in is drift of whole columns and not
+    returned, nor is one that carries under 5 % of the gain, or has most of its rows in earlier ones. On the other half
+    each must pass an exact test given the earlier ones, and stand out of the snapshot's days (`wobble_p`), p < .05
+    after Holm's correction, and must have moved by a tenth also without them; shares, ratio and interval are of that
+    half alone. Those that grew come first, either kind by contribution to the shift. Without times, exchanging the
+    frames exchanges the kinds.
 
     >>> import pandas as pd
     >>> schema = Schema("id", "at", "late", "classification", ("hour",), ("sky",), ("no", "yes"))
@@ -37,7 +39,7 @@ def find(
     [('hour >= 18', 1.6), ('3 <= hour < 4', 0.0)]
     """
     (before, before_test), (now, now_test) = (
-        [frame.iloc[half] for half in halves(len(frame), seed)] for frame in (reference, current)
+        [frame.iloc[half] for half in _halves(frame, schema, seed)] for frame in (reference, current)
     )
     if min(map(len, (before, before_test, now, now_test))) == 0 or not schema.features:
         return ()
@@ -45,7 +47,8 @@ def find(
     found = candidates(Weighted(before, ones[0]), Weighted(now, ones[1]), schema, both=True, largest=LARGEST_SHARE)
     kept = near_disjoint(found, before, now, most=most)
     held = [(meet(each.conditions, before_test), meet(each.conditions, now_test)) for each in found]
-    tests = [_test(held[: k + 1], more=found[k].more) for k in kept]
+    times = [frame[schema.time] for frame in (before_test, now_test)] if schema.time in reference else None
+    tests = [_test(held[: k + 1], times, more=found[k].more) for k in kept]
     slices = []
     for k, p_value, (_, moved) in zip(kept, holm([p_value for p_value, _ in tests]), tests, strict=True):
         if p_value < LEVEL and moved:
@@ -56,14 +59,23 @@ def find(
     return tuple(sorted(slices, key=lambda each: (each.contribution < 0, -abs(each.contribution))))
 
 
-def _test(held: Sequence[tuple[Rows, Rows]], *, more: bool) -> tuple[float, bool]:
+def _halves(frame: DataFrame, schema: Schema, seed: int) -> Sequence[NDArray[np.intp]]:
+    return halves_in_time(frame[schema.time], seed) if schema.time in frame else halves(len(frame), seed)
+
+
+def _test(held: Sequence[tuple[Rows, Rows]], times: Sequence[Series] | None, *, more: bool) -> tuple[float, bool]:
     """Test the last of some slices given the others, and tell whether it moved enough by itself.
 
-    `held` says for each slice which rows before and now are inside.
+    `held` says for each slice which rows before and now are inside, `times` when those rows happened. The p-value is
+    the larger of that of an exact test of the rows and that of the days, which differ by themselves.
     """
     sparse, dense = zip(*(rows if more else rows[::-1] for rows in held), strict=True)
     growth = share_ratio(sparse[-1], dense[-1])
-    return excess_p(sparse[-1], dense[-1], sparse[:-1], dense[:-1]), growth.low > 1 and growth.value >= LEAST_GROWTH
+    p_value = excess_p(sparse[-1], dense[-1], sparse[:-1], dense[:-1])
+    if times is not None:
+        before, now = held[-1]
+        p_value = max(p_value, wobble_p(before, times[0], now, times[1], more=more))
+    return p_value, growth.low > 1 and growth.value >= LEAST_GROWTH
 
 
 def _examples(

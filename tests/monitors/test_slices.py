@@ -18,6 +18,7 @@ from monitors.slices import find
 from records.schema import Schema
 from records.slice import Slice, SliceReport
 from records.window import Window
+from tests.monitors.rows import rows_of, schema_of
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no defect
 START = datetime(2013, 3, 4, tzinfo=UTC)
@@ -315,3 +316,14 @@ def test_the_ratio_of_shares_is_exact_at_its_limits() -> None:
     assert np.isnan(share_ratio(none, none).value)
     assert share_ratio(none, some).value == share_ratio(none, some).high == np.inf
     assert share_ratio(np.arange(100) < 10, np.zeros(50, dtype=bool)).low == 0.0
+
+
+def test_what_only_one_day_was_like_is_no_slice_and_what_every_day_was_like_is() -> None:
+    """Weather that half the rows of one day of a week share, against a category that grew on every day."""
+    before, now = rows_of(56, seed=0, per_day=200), rows_of(7, seed=1, per_day=200)
+    schema = schema_of()
+    now.loc[now.index[:100], "x0"] = 2.5
+    assert find(before, now, schema, seed=3) == ()
+    grown = now.sample(frac=1, random_state=0).index[:300]
+    now.loc[grown, "carrier"] = "AA"
+    assert [slice_.name for slice_ in find(before, now, schema, seed=3)][:1] == ["carrier = AA"]
