@@ -135,7 +135,8 @@ def test_a_labeler_logs_in_reads_the_row_presses_a_key_and_the_answer_comes_home
         page.goto(f"{place.url}/projects/{project}/data?labeling=1")
         expect(page.get_by_text("A skipped row counts for nothing")).to_be_visible()
         page.keyboard.press("Escape")
-        expect(page.get_by_text("Was it late?", exact=True)).to_be_visible()
+        expect(page.get_by_text("A skipped row counts for nothing")).to_be_hidden()  # they fade, and ask it too
+        expect(page.get_by_role("heading", name="Was it late?")).to_be_visible()
         expect(page.get_by_text("▲ above usual")).to_be_visible()
         expect(page.get_by_text("Probably late.")).to_be_hidden()
         assert page.get_by_role("radio").count() == 2
