@@ -57,7 +57,8 @@ def values(rows: Any, familiar: Mapping[str, Familiar], md5: Callable[[Any], Any
             # The commonest first; engines sort texts in different orders, but not their hashes.
             before=counted["hashed"].rank().over(group_by="unseen", order_by=-counted["n_rows"]),
         )
-        named = (ranked["unseen"] & (ranked["before"] < MOST_UNSEEN)) | ranked["value"].isin(known.common)
+        most = ranked["unseen"].ifelse(MOST_UNSEEN, 0)  # a condition on `unseen` itself would be asked of every row
+        named = (ranked["before"] < most) | ranked["value"].isin(known.common)
         parts.append(ranked.filter(named).select("place", "value", "n_rows", "unseen", "of_rows", "of_values"))
     return reduce(lambda above, below: above.union(below), parts) if parts else None
 
