@@ -37,6 +37,8 @@ def kept_baseline(
         "seconds": batch.window.length.total_seconds(),
         "numeric": sorted(schema.numeric),
         "categorical": sorted(schema.categorical),
+        "datetime": sorted(schema.datetime),
+        "text": sorted(schema.text),
         "tests": tests,
         "seed": seed,
     }

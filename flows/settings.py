@@ -43,13 +43,16 @@ class Columns(_Part):
     classes: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
+    datetime: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
     units: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if not self.numeric and not self.categorical:
-            raise ValueError("name at least one column under numeric or categorical")
-        names = [*self.numeric, *self.categorical, self.target]
+        features = [*self.numeric, *self.categorical, *self.datetime, *self.text]
+        if not features:
+            raise ValueError("name at least one column under numeric, categorical, datetime or text")
+        names = [*features, self.target]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"each column may be named once; {', '.join(map(repr, repeated))} is named more often")
@@ -171,9 +174,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _tests_fit_columns(self) -> Self:
         for name, test in self.alarms.tests.items():
-            if name not in (*self.columns.numeric, *self.columns.categorical):
-                raise ValueError(f"alarms.tests names {name!r}, which is neither under numeric nor under categorical")
-            fitting = NUMERIC_TESTS if name in self.columns.numeric else CATEGORICAL_TESTS
+            numbers = (*self.columns.numeric, *self.columns.datetime)
+            if name not in (*numbers, *self.columns.categorical):
+                raise ValueError(f"alarms.tests names {name!r}, which is not under numeric, categorical or datetime")
+            fitting = NUMERIC_TESTS if name in numbers else CATEGORICAL_TESTS
             if test not in fitting:
                 raise ValueError(f"alarms.tests: {test!r} does not fit column {name!r}; use {', '.join(fitting)}")
         return self
@@ -191,6 +195,8 @@ class Settings(BaseSettings):
             categorical=c.categorical,
             classes=c.classes,
             units=tuple(c.units.items()),
+            datetime=c.datetime,
+            text=c.text,
         )
 
     @property

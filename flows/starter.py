@@ -20,6 +20,8 @@ task = "classification"               # or "regression"
 classes = ["no", "yes"]               # in this order; leave it out for a regression
 numeric = ["amount"]
 categorical = ["channel"]             # booleans belong here
+# datetime = ["signed_up"]            # counted in days before the row's own time
+# text = ["note"]                     # free text: its length and its words count
 # units = {{ amount = "EUR" }}          # shown to labelers
 
 [windows]

@@ -41,7 +41,7 @@ def instructions(schema: Schema, question: str) -> str:
     >>> "decimal point" in instructions(schema, "How late was it?")
     True
     """
-    unit = dict(schema.units).get(schema.target)
+    unit = schema.unit(schema.target)
     if schema.task == "regression":
         how = (
             f"Type one number{f' in {escape(unit)}' if unit else ''} with a decimal point, without "
@@ -65,7 +65,7 @@ def instructions(schema: Schema, question: str) -> str:
 
 def _control(schema: Schema) -> str:
     if schema.task == "regression":
-        unit = dict(schema.units).get(schema.target)
+        unit = schema.unit(schema.target)
         hint = _attribute(f"A number{f' in {unit}' if unit else ''}, such as 12.5")
         return f'  <TextArea {_HEAD} placeholder={hint} rows="1" maxSubmissions="1" editable="true"/>'
     if len(schema.classes) <= MOST_CHOICES:

@@ -56,13 +56,13 @@ def _heading(text: str, *, tint: bool) -> str:
 
 
 def _line(name: str, value: object, schema: Schema, usual: Usual | None, *, tint: bool) -> str:
-    unit = dict(schema.units).get(name, "")
-    bar, range_text, mark = _against(value, unit, usual, numeric=name in schema.numeric)
+    unit = schema.unit(name)
+    bar, range_text, mark = _against(value, unit, usual, numeric=name in schema.numbers)
     text = escape(_text(value)) if not _missing(value) else f'<i style="{_FAINT}">missing</i>'
     if unit and not _missing(value):
         text += f' <span style="{_FAINT};font-weight:400">{escape(unit)}</span>'
     pill = f'<span style="{_PILL}">{escape(mark)}</span>' if mark else ""
-    wrap = "nowrap" if name in schema.numeric else "pre-wrap"
+    wrap = "nowrap" if name in schema.numbers else "pre-wrap"
     row_style = f' style="{_TINT}"' if tint else ""
     label = f'<td style="{_CELL};white-space:nowrap">{escape(name)}</td>'
     if len(_text(value)) > LONG_TEXT:

@@ -79,8 +79,8 @@ def to_row(data: Mapping[str, object], schema: Schema) -> dict[str, object]:
     """
     row = data["row"]
     assert isinstance(row, Mapping)
-    numbers: dict[str, object] = {name: nan if row[name] is None else float(row[name]) for name in schema.numeric}
-    return numbers | {name: row[name] for name in schema.categorical}
+    numbers: dict[str, object] = {name: nan if row[name] is None else float(row[name]) for name in schema.numbers}
+    return numbers | {name: row[name] for name in (*schema.categorical, *schema.text)}
 
 
 def _plain(value: object) -> object:

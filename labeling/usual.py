@@ -27,7 +27,7 @@ class Usual:
 
 
 def usual_ranges(reference: pd.DataFrame, schema: Schema) -> dict[str, Usual]:
-    """Return what is usual for each feature of a normalised frame, by column name.
+    """Return what is usual for each feature of a normalised frame but texts, by column name.
 
     >>> schema = Schema("id", "t", "y", "regression", numeric=("age",), categorical=("sex",))
     >>> frame = pd.DataFrame({"age": [20.0, 30.0, 40.0, None], "sex": ["f", "f", "m", None]})
@@ -37,7 +37,7 @@ def usual_ranges(reference: pd.DataFrame, schema: Schema) -> dict[str, Usual]:
     >>> [(value, round(share, 3)) for value, share in ranges["sex"].commonest]
     [('f', 0.667), ('m', 0.333)]
     """
-    ranges = {name: _numeric(name, reference[name]) for name in schema.numeric}
+    ranges = {name: _numeric(name, reference[name]) for name in schema.numbers}
     return ranges | {name: _categorical(name, reference[name]) for name in schema.categorical}
 
 

@@ -98,5 +98,5 @@ def opinion(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema) -> list[str
             f"{schema.classes[best]} ({row[best]:.0%})".replace("%", " %")
             for row, best in zip(chances, chances.argmax(axis=1), strict=True)
         ]
-    unit = dict(schema.units).get(schema.target, "")
+    unit = schema.unit(schema.target)
     return [f"{value:.4g} {unit}".strip() for value in values(pipeline, frame, schema)]

@@ -3,16 +3,20 @@
 The fitted pipeline must load without Driftloop, so nothing of ours may be in it: no class, no function.
 """
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from models.accelerate import estimator
 from records.schema import Schema
 
 MISSING = "(missing)"
+N_TOPICS = 30
 
 
 def build(schema: Schema, name: str, *, seed: int, accelerated: bool = True) -> Pipeline:
@@ -21,8 +25,9 @@ def build(schema: Schema, name: str, *, seed: int, accelerated: bool = True) -> 
     Numeric columns: the median replaces a missing value, a column of 0 and 1 says where (if any was missing in
     training), and all are scaled. Categorical columns: missing is a category of its own; rare categories share one.
     For a linear model the 50 commonest get a column each and a category never seen counts as rare; for a forest the
-    categories are numbered, a category never seen is -1. The output is dense, as accelerated estimators need it.
-    Raises `BadSettings` for an unknown estimator.
+    categories are numbered, a category never seen is -1. A text becomes 30 topics: the main directions (latent semantic
+    analysis, Deerwester et al. 1990) of its words' tf-idf weights. The output is dense, as accelerated estimators need
+    it. Raises `BadSettings` for an unknown estimator.
 
     >>> schema = Schema("id", "at", "late", "classification", ("hour",), ("carrier",), ("no", "yes"))
     >>> [name for name, _ in build(schema, "linear", seed=0, accelerated=False).steps]
@@ -40,11 +45,25 @@ def build(schema: Schema, name: str, *, seed: int, accelerated: bool = True) -> 
         ("encode", _encoder(is_forest=hasattr(model, "n_estimators"))),
     ]
     parts = [
-        ("numeric", Pipeline(numeric), list(schema.numeric)),
+        ("numeric", Pipeline(numeric), list(schema.numbers)),
         ("categorical", Pipeline(categorical), list(schema.categorical)),
+        *((f"text {name}", _topics(seed), [name]) for name in schema.text),
     ]
     prepare = ColumnTransformer([part for part in parts if part[2]], sparse_threshold=0)
     return Pipeline([("prepare", prepare), ("model", model)])
+
+
+def _topics(seed: int) -> Pipeline:
+    return Pipeline(
+        [
+            ("nan", SimpleImputer(strategy="constant", fill_value="", keep_empty_features=True)),
+            ("none", SimpleImputer(missing_values=None, strategy="constant", fill_value="", keep_empty_features=True)),
+            ("flat", FunctionTransformer(np.ravel)),
+            ("words", HashingVectorizer(n_features=2**15, alternate_sign=False, norm=None)),
+            ("weights", TfidfTransformer(sublinear_tf=True)),
+            ("topics", TruncatedSVD(N_TOPICS, random_state=seed)),
+        ]
+    )
 
 
 def _encoder(*, is_forest: bool) -> BaseEstimator:

@@ -350,12 +350,12 @@ def _pinned(*packages: str) -> list[str]:
 
 
 def _signature(schema: Schema) -> Any:
-    """The features as MLflow writes them; a category may be missing, so text is optional."""
+    """The features as MLflow writes them; a category or text may be missing, so it is optional."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType
     from mlflow.types import Schema as Columns
 
-    numeric = [ColSpec(DataType.double, name) for name in schema.numeric]
-    categorical = [ColSpec(DataType.string, name, required=False) for name in schema.categorical]
+    numeric = [ColSpec(DataType.double, name) for name in schema.numbers]
+    texts = [ColSpec(DataType.string, name, required=False) for name in (*schema.categorical, *schema.text)]
     answer = DataType.string if schema.task == "classification" else DataType.double
-    return ModelSignature(inputs=Columns([*numeric, *categorical]), outputs=Columns([ColSpec(answer)]))
+    return ModelSignature(inputs=Columns([*numeric, *texts]), outputs=Columns([ColSpec(answer)]))

@@ -8,7 +8,8 @@ import numpy as np
 from pandas import DataFrame
 
 from monitors.pieces import Pieces, cut
-from monitors.sketch import ColumnSketch, PieceSums, add_up, read_columns
+from monitors.sketch import ColumnSketch, PieceSums, add_up, read_column
+from monitors.texts import read_text
 from records.schema import Schema
 
 MOST_PAIRS = 600
@@ -44,6 +45,17 @@ def calibrate(
     pairs = tuple(combinations(range(len(columns)), 2))
     kept = _most_dependent(reference, columns, pairs) if len(pairs) > MOST_PAIRS else pairs
     return Null(columns, kept, len(pairs), pieces, add_up(reference, columns, kept, pieces.ids, pieces.n_pieces + 1))
+
+
+def read_columns(reference: DataFrame, schema: Schema) -> tuple[ColumnSketch, ...]:
+    """Learn how to read every feature; in order of their names, so that a schema's order is nothing."""
+    numbers, texts = set(schema.numbers), set(schema.text)
+    return tuple(
+        read_text(name, reference[name])
+        if name in texts
+        else read_column(name, reference[name], numeric=name in numbers)
+        for name in sorted(schema.features)
+    )
 
 
 def _most_dependent(

@@ -53,14 +53,16 @@ def column_contrasts(
     for place, column in enumerate(columns):
         end = start + len(column.features)
         tops = single[:, start:end]
-        if column.numeric:
-            means = _mean_contrasts(members, tops[:, :2], known[:, [place]], np.array([_RANK_SD, _MIDDLE_SD]))
-            edges = _share_contrasts(members, tops[:, 2:4], known[:, [place]])
-            blocks.append(np.concatenate([means, edges, _share_contrasts(members, tops[:, 4:], rows[:, None])], axis=1))
-        else:
+        parts: list[Scores] = []
+        if column.ranked:
+            parts.append(_mean_contrasts(members, tops[:, :2], known[:, [place]], np.array([_RANK_SD, _MIDDLE_SD])))
+            parts.append(_share_contrasts(members, tops[:, 2:4], known[:, [place]]))
+            tops = tops[:, 4:]
+        parts.append(_share_contrasts(members, tops, rows[:, None]))
+        if column.listed:
             new = _share_new(*next(values), rows, members)[:, None]
-            new = standardise(new, np.full(1, _ROOT_SHARE_SD / 2 * _unit(rows, members)))
-            blocks.append(np.concatenate([_share_contrasts(members, tops, rows[:, None]), new], axis=1))
+            parts.append(standardise(new, np.full(1, _ROOT_SHARE_SD / 2 * _unit(rows, members))))
+        blocks.append(np.concatenate(parts, axis=1))
         names.extend([column.name] * blocks[-1].shape[1])
         start = end
     return np.concatenate(blocks, axis=1), names
@@ -156,7 +158,7 @@ def _two_samples(members: Members, tops: Scores, bottoms: Scores) -> tuple[Score
 
 
 def _share_new(before: sparse.csr_matrix, now: sparse.csr_matrix, rows: Scores, members: Members) -> Scores:
-    """Square root of the share of a draw's rows whose value is nowhere else in the pool; `(n_draws,)`."""
+    """Square root of the share of a draw's rows whose value (or word) is nowhere else in the pool; `(n_draws,)`."""
     more = sparse.csr_matrix((now.shape[0] - before.shape[0], before.shape[1]), dtype=before.dtype)
     pool = sparse.hstack([sparse.vstack([before, more]), now]).tocsr()
     inside = np.asarray(pool @ members.T)

@@ -8,8 +8,10 @@ from monitors.effect import change_of_share, distance, shift
 from monitors.evidently_report import column_scores
 from monitors.ranking import rank
 from monitors.sketch import ColumnSketch
+from monitors.text_change import text_change
+from monitors.texts import TextSketch
 from monitors.thresholds import ColumnTest, judge_columns
-from monitors.words import Numbers, Shares, about_category, about_number, numbers_of, shares_of
+from monitors.words import Numbers, Shares, Texts, about_category, about_number, numbers_of, shares_of
 from records.drift import ColumnDrift, DriftReport, Estimate, JointDrift
 from records.errors import EmptyWindow
 from records.window import Window
@@ -55,17 +57,20 @@ def _describe(
     column: ColumnSketch, test: ColumnTest, baseline: Baseline, current: DataFrame, *, seed: int
 ) -> ColumnDrift:
     past, now, pieces = baseline.pasts[column.name], current[column.name], baseline.null.pieces
-    unit = dict(baseline.schema.units).get(column.name, "")
-    if isinstance(past.words, Numbers):
+    unit = baseline.schema.unit(column.name)
+    if isinstance(column, TextSketch):
+        moved, sentence = text_change(past, column, now, pieces)
+    elif isinstance(past.words, Numbers):
         moved = shift(past, now, pieces)
         sentence = about_number(past.words, numbers_of(now), moved, unit=unit)
     else:
+        assert isinstance(past.words, Shares)
         new = past.counts.shape[1]  # a value the snapshot never had is not one of its rare ones
         codes = column.codes(now)
         codes[~(now.isin(past.values) | now.isna())] = new
         moved = distance(np.pad(past.counts, ((0, 0), (0, 1))), codes, pieces, seed=seed)
         sentence = about_category(past.words, shares_of(now))
-    if test.score.part.of_missing:
+    if test.score.part.of == "missing":
         moved = change_of_share(past.rows - past.known, past.rows, now.isna().to_numpy(), pieces)
     return ColumnDrift(
         column=column.name,
@@ -116,8 +121,10 @@ def _notes(baseline: Baseline, current: DataFrame, compared: DataFrame, n_draws:
     return tuple(notes)
 
 
-def _one_value(words: Numbers | Shares, now: Series) -> bool:
+def _one_value(words: Numbers | Shares | Texts, now: Series) -> bool:
     """Whether a column has the same single value, and no gap, in the reference and in a batch."""
+    if isinstance(words, Texts):
+        return False
     value = now.iloc[0]
     if now.isna().any() or (now != value).any():
         return False

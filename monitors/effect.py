@@ -8,7 +8,7 @@ from scipy import stats
 from monitors.contrasts import beyond_chance
 from monitors.past import Past
 from monitors.pieces import Ids, Pieces, draw
-from monitors.words import Numbers
+from monitors.words import Numbers, Texts
 from records.drift import Estimate
 
 _LEVEL = 0.95
@@ -20,6 +20,7 @@ Sums = NDArray[np.float64]
 def shift(past: Past, now: Series, pieces: Pieces) -> Estimate:
     """Return the change of a number's mean in snapshot standard deviations, with its 95 % interval.
 
+    Of a text, `now` is the number of characters.
     `nan` where a side has no value. A column that is constant in the snapshot is measured in standard deviations of
     both together. The interval is Student's, from the spread of the snapshot's `pieces` or from the rows, whichever is
     wider.
@@ -31,8 +32,9 @@ def shift(past: Past, now: Series, pieces: Pieces) -> Estimate:
     >>> round(moved.value, 3), round(moved.low, 3), round(moved.high, 3)
     (0.5, -0.224, 1.224)
     """
-    assert isinstance(past.words, Numbers)
-    mean, sd, n_old = past.words.mean, past.words.sd, past.words.n_known
+    words = past.words.length if isinstance(past.words, Texts) else past.words
+    assert isinstance(words, Numbers)
+    mean, sd, n_old = words.mean, words.sd, words.n_known
     new = now.dropna().to_numpy(dtype=np.float64)
     if not (n_old and len(new)):
         return Estimate(float("nan"), float("nan"), float("nan"))
@@ -48,15 +50,17 @@ def shift(past: Past, now: Series, pieces: Pieces) -> Estimate:
     return Estimate(value, value - half, value + half)
 
 
-def change_of_share(marked: Sums, rows: Sums, now: NDArray[np.bool_], pieces: Pieces) -> Estimate:
+def change_of_share(marked: Sums, rows: Sums, now: NDArray[np.bool_], pieces: Pieces, *, n_looked: int = 1) -> Estimate:
     """Return the change of the share of rows that are marked, in `[-1, 1]`, with its 95 % interval.
 
-    `marked` and `rows` count the reference's by piece, `(n_pieces + 1,)`; `now` marks the batch's rows.
+    `marked` and `rows` count the reference's by piece, `(n_pieces + 1,)`; `now` marks the batch's rows. Where this mark
+    is the one that moved most of `n_looked`, the interval holds for all of them (Bonferroni).
     """
     n_old, n_new = rows.sum(), len(now)
     value = float(now.mean() - marked.sum() / n_old)
     share = float((marked.sum() + now.sum()) / (n_old + n_new))
-    half = _half_width(marked, rows, pieces, share * (1 - share) * (1 / n_new + 1 / n_old))
+    variance = share * (1 - share) * (1 / n_new + 1 / n_old)
+    half = _half_width(marked, rows, pieces, variance, n_looked=n_looked)
     return Estimate(value, max(value - half, -1.0), min(value + half, 1.0))
 
 
@@ -86,10 +90,10 @@ def _variance(values: Sums, shares: Sums) -> float:
     return float(shares @ values**2 - (shares @ values) ** 2)
 
 
-def _half_width(sums: Sums, n_rows: Sums, pieces: Pieces, variance: float) -> float:
+def _half_width(sums: Sums, n_rows: Sums, pieces: Pieces, variance: float, *, n_looked: int = 1) -> float:
     """Half the interval of a mean, from the spread of the pieces' means or from `variance`, whichever is larger."""
     sums, n_rows = sums[: pieces.n_pieces], n_rows[: pieces.n_pieces]
     means = sums[n_rows > 0] / n_rows[n_rows > 0]
     if len(means) > 1:
         variance = max(variance, float(means.var(ddof=1)) * (1 / pieces.per_batch + 1 / len(means)))
-    return float(stats.t.ppf((1 + _LEVEL) / 2, max(len(means) - 1, 1)) * variance**0.5)
+    return float(stats.t.isf((1 - _LEVEL) / 2 / n_looked, max(len(means) - 1, 1)) * variance**0.5)

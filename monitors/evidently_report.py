@@ -18,18 +18,19 @@ import numpy as np
 from pandas import DataFrame, Series
 
 from monitors.page import most_moved_first, publish, with_summary
-from monitors.parts import OF_MISSING, Part, bounded, parts_of
+from monitors.parts import FEWEST_TEXTS, Part, bounded, parts_of, some_texts
 from monitors.words import value_text
 from records.drift import ColumnDrift, DriftReport
 from records.errors import BadData
 from records.schema import Schema
 
 _P_VALUES = ("chisquare", "ks", "z")
+_OF_TEXTS = "abs_text_content_drift"
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnScore:
-    """Evidently's test of one part of a feature: its name for the `method` (plus " of missing"), and the `score`."""
+    """Evidently's test of one part of a feature: its name for the `method` (plus what it is of), and the `score`."""
 
     part: Part
     method: str
@@ -42,7 +43,7 @@ def is_p_value(method: str) -> bool:
     >>> is_p_value("ks"), is_p_value("wasserstein"), is_p_value("jensenshannon of missing")
     (True, False, False)
     """
-    return method.removesuffix(OF_MISSING) in _P_VALUES
+    return _test(method) in _P_VALUES
 
 
 def is_beyond(method: str, score: float, threshold: float) -> bool:
@@ -73,39 +74,63 @@ def column_scores(
 def method_of(part: Part, wanted: str | None = None) -> str:
     """Return the `wanted` test of a part's values, or the one Evidently would choose for the reference.
 
+    " of missing" or " of length" follows where that is what is tested.
+
     Evidently's choice: above 1 000 reference rows the Wasserstein distance (in reference standard deviations), or the
     Jensen-Shannon distance for categories and for at most five numbers; at or below, p-values of Kolmogorov-Smirnov,
-    chi-square or z tests. It looks at the batch too, but a test that changes from window to window has no calibration.
+    chi-square or z tests. For texts it is how well a classifier of words tells the samples apart (the area under the
+    ROC curve). It looks at the batch too, but a test that changes from window to window has no calibration.
     """
-    if wanted is not None and not part.of_missing:
+    if part.kind == "text":
+        return _OF_TEXTS  # its default for few rows has the same score, and a threshold that is costly to find
+    if wanted is not None and not part.of:
         return wanted
     with _translated(part.column):
         from evidently.legacy.calculations.stattests import get_stattest
 
         known = part.reference.dropna()
-        return str(get_stattest(known, known, _kind(part), None).name) + OF_MISSING * part.of_missing
+        chosen = str(get_stattest(known, known, _kind(part), None).name)
+    return f"{chosen} of {part.of}" if part.of else chosen
+
+
+def _test(method: str) -> str:
+    return method.partition(" of ")[0]
 
 
 def score_part(reference: Series, current: Series, part: Part, method: str) -> float:
-    """Return Evidently's score of two samples of one part; `nan` where a side has no value."""
-    name = method.removesuffix(OF_MISSING)
+    """Return Evidently's score of two samples of one part; `nan` where a side has no value.
+
+    Of texts, at most 2 000 a side are looked at; `nan` for fewer than 10, or where none has a word that Evidently
+    looks at.
+    """
+    name = _test(method)
     with _translated(part.column):
         from evidently.legacy.calculations.stattests import get_stattest
         from evidently.legacy.core import ColumnType
 
-        if part.numeric:
+        if part.kind == "text":
+            reference, current = some_texts(reference), some_texts(current)
+            if min(len(reference), len(current)) < FEWEST_TEXTS:
+                return float("nan")
+        elif part.kind == "number":
             reference, current = reference.dropna(), current.dropna()
         if reference.empty or current.empty:
             return float("nan")
         # Evidently chooses chi-square and z for few numbers, but registers them for categories.
         kind = ColumnType.Categorical if name in ("chisquare", "z") else _kind(part)
-        return float(get_stattest(reference, current, kind, name)(reference, current, kind, None).drift_score)
+        test = get_stattest(reference, current, kind, name)
+        try:
+            return float(test(reference, current, kind, None).drift_score)
+        except ValueError:
+            if part.kind == "text":
+                return float("nan")
+            raise
 
 
 def _kind(part: Part) -> Any:
     from evidently.legacy.core import ColumnType
 
-    return ColumnType.Numerical if part.numeric else ColumnType.Categorical
+    return {"number": ColumnType.Numerical, "category": ColumnType.Categorical, "text": ColumnType.Text}[part.kind]
 
 
 def write_report(report: DriftReport, reference: DataFrame, current: DataFrame, schema: Schema, path: Path) -> Path:
@@ -126,12 +151,11 @@ def report_parts(
     report: DriftReport, reference: DataFrame, current: DataFrame, schema: Schema
 ) -> list[tuple[ColumnDrift, Part]]:
     """Return each column of a report with the very sample its score was made from, the most moved first."""
-    parts = {
-        (part.column, part.of_missing): part
-        for part in parts_of(bounded(reference, schema), bounded(current, schema), schema)
+    parts: dict[tuple[str, str], Part] = {
+        (part.column, part.of): part for part in parts_of(bounded(reference, schema), bounded(current, schema), schema)
     }
     return [
-        (column, parts[column.column, column.method.endswith(OF_MISSING)])
+        (column, parts[column.column, column.method.partition(" of ")[2]])
         for column in most_moved_first(report.columns)
     ]
 
@@ -143,20 +167,20 @@ def run_report(shown: list[tuple[ColumnDrift, Part]]) -> Any:
 
     labels = plain_labels([part.name for _, part in shown])
     sides: dict[str, dict[str, Series]] = {"reference": {}, "current": {}}
-    kinds: dict[bool, list[str]] = {True: [], False: []}
+    kinds: dict[str, list[str]] = {"number": [], "category": [], "text": []}
     for (column, part), label in zip(shown, labels, strict=True):
-        as_number = part.numeric and column.method not in ("chisquare", "z")  # shown for categories only
-        kinds[as_number].append(label)
+        counted = part.kind == "number" and _test(column.method) in ("chisquare", "z")  # shown for categories only
+        kinds["category" if counted else part.kind].append(label)
         for side, values in (("reference", part.reference), ("current", part.current)):
-            sides[side][label] = values if as_number else _texts(values, part)
-    definition = DataDefinition(numerical_columns=kinds[True], categorical_columns=kinds[False])
+            sides[side][label] = _shown(values, part, counted=counted)
+    definition = DataDefinition(
+        numerical_columns=kinds["number"], categorical_columns=kinds["category"], text_columns=kinds["text"]
+    )
     data = {side: Dataset.from_pandas(DataFrame(columns), definition) for side, columns in sides.items()}
     records = [column for column, _ in shown]
     preset = DataDriftPreset(
         columns=labels,
-        per_column_method=dict(
-            zip(labels, (column.method.removesuffix(OF_MISSING) for column in records), strict=True)
-        ),
+        per_column_method=dict(zip(labels, (_test(column.method) for column in records), strict=True)),
         per_column_threshold=dict(zip(labels, (column.threshold for column in records), strict=True)),
         drift_share=float(f"{0.5 / max(len(shown), 1):.1g}"),  # one drifted column is drift of the whole
     )
@@ -164,21 +188,32 @@ def run_report(shown: list[tuple[ColumnDrift, Part]]) -> Any:
         return Report([preset], include_tests=False).run(data["current"], data["reference"])
 
 
-def _texts(values: Series, part: Part) -> Series:
-    if part.numeric:
-        return values.map(lambda number: f"{number:g}", na_action="ignore")
-    return Series(np.array(plain_labels(part.values), dtype=object)[values.to_numpy()], dtype=object)
+def _shown(values: Series, part: Part, *, counted: bool) -> Series:
+    if part.kind == "text":
+        return some_texts(values).map(plain_text).reset_index(drop=True)
+    if part.kind == "category":
+        return Series(np.array(plain_labels(part.values), dtype=object)[values.to_numpy()], dtype=object)
+    return values.map(lambda value: f"{value:g}", na_action="ignore") if counted else values
+
+
+def plain_text(text: str) -> str:
+    """Return a text that cannot become markup: Evidently writes texts into a script as they are.
+
+    >>> plain_text("</script><b>")
+    '‹/script›‹b›'
+    """
+    return text.replace("<", "‹").replace(">", "›")
 
 
 def plain_labels(texts: Sequence[str]) -> list[str]:
-    """Return short labels, all different, that cannot become markup: Evidently writes texts into a script as they are.
+    """Return short labels, all different, that cannot become markup.
 
     >>> plain_labels(["</script><b>", "a" * 99, "a" * 98])
     ['‹/script›‹b›', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…′']
     """
     labels: dict[str, None] = {}
     for text in texts:
-        label = value_text(text).replace("<", "‹").replace(">", "›")
+        label = plain_text(value_text(text))
         while label in labels:
             label += "′"
         labels[label] = None

@@ -46,14 +46,15 @@ def compare_facts(
     """
     n_batch = min(facts.n_rows, largest_batch(len(reference)))
     pieces = cut(reference, schema.time, n_batch=n_batch, length=window.length, n_chunks=_N_CHUNKS, seed=seed)
-    n_compared = 3 * len(schema.numeric) + 3 * len(schema.categorical)
+    n_compared = 3 * len(schema.numbers) + 3 * len(schema.categorical) + len(schema.text)
     beside = Beside(pieces, facts.n_rows, 1 - ALPHA / n_compared, seed)
     columns = {column.name: column for column in facts.columns}
     rows = _rows(facts.n_rows, rows_interval(times, window, level=1 - ALPHA), before)
     found = [rows, *_types(facts, before), *_without_key(columns[schema.row_key], facts.n_rows)]
     for one in known:
         found += beside.column_facts(columns[one.column], reference[one.column])
-    return FactReport(tuple(sorted(found, key=_order)), _notes(rows, known))
+    listed = [one for one in known if one.column in schema.categorical]
+    return FactReport(tuple(sorted(found, key=_order)), _notes(rows, listed))
 
 
 def _rows(n_rows: int, ordinary: Estimate, before: Batch | None) -> Fact:

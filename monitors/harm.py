@@ -38,7 +38,7 @@ def find_harmful(
     """
     _check(len(frame), losses, inclusion)
     half, test = halves(len(frame), seed)
-    if len(test) == 0 or not schema.features:
+    if len(test) == 0 or not (schema.numbers or schema.categorical):
         return ()
     rows = Weighted(frame.iloc[half], 1 / inclusion[half])
     loss = Weighted(rows.frame, losses[half] / inclusion[half])

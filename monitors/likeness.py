@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from threadpoolctl import threadpool_limits
 
+from monitors.texts import bags, lengths, read_text
 from records.schema import Schema
 
 FOLDS = 5
@@ -61,8 +62,8 @@ def _measure(holdout: DataFrame, losses: Numbers, batch: DataFrame, schema: Sche
     X = np.concatenate([encode(holdout, holdout, schema), encode(holdout, batch, schema)])
     X = np.column_stack([X, np.zeros(len(X))])  # so that one column always has known values
     n, is_batch = len(holdout), np.arange(len(X)) >= len(holdout)
-    categorical = np.arange(X.shape[1] - 1) >= len(schema.numeric)
-    categorical = np.append(categorical, False)
+    categorical = np.zeros(X.shape[1], dtype=np.bool_)
+    categorical[len(schema.numbers) : len(schema.numbers) + len(schema.categorical)] = True
     expected_holdout, expected_batch, logits = np.zeros(n), np.zeros(len(X) - n), np.zeros(len(X))
     folds = KFold(FOLDS, shuffle=True, random_state=seed)
     for (teach, spare), (teach_batch, spare_batch) in zip(folds.split(X[:n]), folds.split(X[n:]), strict=True):
@@ -97,8 +98,9 @@ def _settings(categorical: NDArray[np.bool_], seed: int) -> dict[str, Any]:
 
 
 def encode(reference: DataFrame, frame: DataFrame, schema: Schema) -> Numbers:
-    """Return the features as numbers, shape `(n_rows, n_features)`: categories by their rank in `reference`.
+    """Return the features as numbers, one row each: numbers as they are, then categories by their rank in `reference`.
 
+    A text follows as its number of characters and whether it has each of the reference's words (`monitors.texts`).
     Missing stays NaN; a category `reference` lacks, or has too many of, gets the code after the last.
 
     >>> schema = Schema("id", "at", "y", "classification", ("hour",), ("sky",), ("no", "yes"))
@@ -106,12 +108,15 @@ def encode(reference: DataFrame, frame: DataFrame, schema: Schema) -> Numbers:
     >>> encode(known, DataFrame({"hour": [3.0, 4.0, 5.0], "sky": ["clear", "ash", None]}), schema).tolist()
     [[3.0, 0.0], [4.0, 2.0], [5.0, nan]]
     """
-    columns: list[Numbers] = [frame[name].to_numpy(dtype=np.float64) for name in schema.numeric]
+    columns: list[Numbers] = [frame[name].to_numpy(dtype=np.float64) for name in schema.numbers]
     for name in schema.categorical:
         common = reference[name].value_counts().head(MOST_CATEGORIES).index
         ranks = {value: float(rank) for rank, value in enumerate(sorted(common))}
         codes = frame[name].map(ranks).fillna(float(len(ranks))).to_numpy(dtype=np.float64)
         columns.append(np.where(frame[name].isna(), np.nan, codes))
+    for name in schema.text:
+        words = read_text(name, reference[name]).buckets
+        columns += [lengths(frame[name]).to_numpy(), *bags(frame[name])[:, words].toarray().T]
     return np.column_stack(columns) if columns else np.zeros((len(frame), 0))
 
 

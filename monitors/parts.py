@@ -1,44 +1,53 @@
-"""A feature as the one or two columns that a two-sample test is given: its values, and whether it is missing."""
+"""A feature as the few columns that a two-sample test is given: its values, and whether it is missing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from pandas import DataFrame, Series
 
+from monitors.texts import lengths
 from records.schema import Schema
 
-OF_MISSING = " of missing"
 MISSING_VALUE = "(missing)"
 MOST_ROWS = 10_000
+FEWEST_TEXTS, MOST_TEXTS = 10, 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One column to test: the values of feature `column`, or (`of_missing`) 1 where it is missing, 0 where known.
+    """One column to test: the values of feature `column`, or what is to be known `of` them.
 
-    The values of a categorical feature are codes, `values[code]` is their text; missing is a value like any other.
-    A `numeric` part is missing (`nan`) where the feature is; tests leave that out.
+    Of "missing": 1 where the feature is missing, 0 where known. Of "length": the number of characters of a text. A
+    category is given as codes, `values[code]` is its text; missing is a value like any other. Numbers and texts are
+    missing (`nan`, None) where the feature is; tests leave that out.
     """
 
     column: str
-    of_missing: bool
-    numeric: bool
+    of: Literal["", "missing", "length"]
+    kind: Literal["number", "category", "text"]
     reference: Series
     current: Series
     values: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """The column's name, or that of the column that says where it is missing."""
-        return f"{self.column} (known or missing)" if self.of_missing else self.column
+        """The column's name, or that of the column that says where it is missing, or how long it is."""
+        return self.column + {"": "", "missing": " (known or missing)", "length": " (characters)"}[self.of]
+
+    @property
+    def of_missing(self) -> bool:
+        """Whether this is where the feature is missing."""
+        return self.of == "missing"
 
 
 def parts_of(reference: DataFrame, current: DataFrame, schema: Schema) -> Iterator[Part]:
     """Yield the parts of every feature, in the schema's order; frames are normalised.
 
-    The values of a numeric feature are a part if some are known on both sides; its being missing is a part if it is
-    somewhere. So each feature has at least one.
+    The values of a number are a part if some are known on both sides, and so are the lengths of a text; its words are
+    if at least 10 texts are known on both. Being missing is a part if something is missing. So each feature has at
+    least one.
 
     >>> schema = Schema("id", "at", "late", "classification", ("temp",), ("sky",))
     >>> before = DataFrame({"temp": [1.0, 2.0], "sky": ["clear", None]})
@@ -49,14 +58,11 @@ def parts_of(reference: DataFrame, current: DataFrame, schema: Schema) -> Iterat
     temp (known or missing) [0, 0] [1, 0] ('known', 'missing')
     sky [1, 0] [2, 1] ('(missing)', 'clear', 'rain')
     """
-    for name in schema.numeric:
+    for name in schema.numbers:
         before, now = (frame[name].reset_index(drop=True) for frame in (reference, current))
-        gaps = before.isna(), now.isna()
-        if not (gaps[0].all() or gaps[1].all()):
-            yield Part(name, False, True, before, now)
-        if gaps[0].any() or gaps[1].any():
-            marks = [gap.astype(np.int64) for gap in gaps]
-            yield Part(name, True, False, marks[0], marks[1], ("known", "missing"))
+        if before.notna().any() and now.notna().any():
+            yield Part(name, "", "number", before, now)
+        yield from _gaps(name, before, now)
     for name in schema.categorical:
         before, now = (frame[name].reset_index(drop=True) for frame in (reference, current))
         texts = sorted({*before.dropna().unique(), *now.dropna().unique()})
@@ -66,7 +72,29 @@ def parts_of(reference: DataFrame, current: DataFrame, schema: Schema) -> Iterat
         values = tuple(sorted([missing, *texts])) if before.isna().any() or now.isna().any() else tuple(texts)
         places = {value: place for place, value in enumerate(values)}
         codes = [column.fillna(missing).map(places).astype(np.int64) for column in (before, now)]
-        yield Part(name, False, False, codes[0], codes[1], values)
+        yield Part(name, "", "category", codes[0], codes[1], values)
+    for name in schema.text:
+        before, now = (frame[name].reset_index(drop=True) for frame in (reference, current))
+        n_known = min(before.notna().sum(), now.notna().sum())
+        if n_known:
+            yield Part(name, "length", "number", lengths(before), lengths(now))
+        if n_known >= FEWEST_TEXTS:
+            yield Part(name, "", "text", before, now)
+        yield from _gaps(name, before, now)
+
+
+def _gaps(name: str, before: Series, now: Series) -> Iterator[Part]:
+    marks = [column.isna().astype(np.int64) for column in (before, now)]
+    if any(mark.any() for mark in marks):
+        yield Part(name, "missing", "category", marks[0], marks[1], ("known", "missing"))
+
+
+def some_texts(column: Series) -> Series:
+    """Return at most 2 000 of the known texts, evenly spaced, which a classifier of words can be fitted on in time."""
+    known = column.dropna()
+    if len(known) <= MOST_TEXTS:
+        return known
+    return known.iloc[np.arange(MOST_TEXTS) * len(known) // MOST_TEXTS]
 
 
 def bounded(frame: DataFrame, schema: Schema, most: int = MOST_ROWS) -> DataFrame:

@@ -1,14 +1,15 @@
 """The columns of a reference, added up once: what the size of a change and its words are taken from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
 
 from monitors.pieces import Pieces
-from monitors.sketch import ColumnSketch, PieceSums
-from monitors.words import Numbers, Shares, numbers_of, shares_of
+from monitors.sketch import RANK_FEATURES, ColumnSketch, PieceSums
+from monitors.texts import N_BUCKETS, TextSketch, bags, lengths
+from monitors.words import Numbers, Shares, Texts, numbers_of, shares_of
 
 Sums = NDArray[np.float64]
 
@@ -20,13 +21,13 @@ class Past:
     `rows` and `known` count the rows and the known values of each piece, shape `(n_pieces + 1,)`; the last is of rows
     in no piece. `words` describe it. A numeric column has the `sums` of its values per piece, of the same shape; a
     categorical one has the `counts` of its levels, "other" and missing, `(n_pieces + 1, n_levels + 2)`, and its
-    distinct `values`.
+    distinct `values`. A text has the `sums` of its number of characters and the `counts` of rows with each word.
     """
 
     name: str
     rows: Sums
     known: Sums
-    words: Numbers | Shares
+    words: Numbers | Shares | Texts
     sums: Sums
     counts: Sums
     values: frozenset[str] = frozenset()
@@ -39,19 +40,25 @@ def pasts_of(
     pasts, start = {}, 0
     for place, column in enumerate(columns):
         end = start + len(column.features)
-        values, known = reference[column.name], sums.known[:, place]
-        words: Numbers | Shares = numbers_of(values) if column.numeric else shares_of(values)
-        pasts[column.name] = Past(
-            column.name,
-            sums.rows,
-            known,
-            words,
-            _totals(values, pieces) if column.numeric else np.empty(0),
-            np.empty((0, 0)) if column.numeric else sums.single[:, start:end],
-            frozenset() if column.numeric else frozenset(values.dropna().unique()),
-        )
+        values, known, single = reference[column.name], sums.known[:, place], sums.single[:, start:end]
+        past = Past(column.name, sums.rows, known, _words(column, values), np.empty(0), np.empty((0, 0)))
+        if isinstance(column, TextSketch):
+            past = replace(past, sums=_totals(lengths(values), pieces), counts=single[:, len(RANK_FEATURES) :])
+        elif column.numeric:
+            past = replace(past, sums=_totals(values, pieces))
+        else:
+            past = replace(past, counts=single, values=frozenset(values.dropna().unique()))
+        pasts[column.name] = past
         start = end
     return pasts
+
+
+def _words(column: ColumnSketch, values: Series) -> Numbers | Shares | Texts:
+    if isinstance(column, TextSketch):
+        seen = np.zeros(N_BUCKETS, dtype=np.bool_)
+        seen[bags(values).indices] = True
+        return Texts(numbers_of(lengths(values)), seen)
+    return numbers_of(values) if column.numeric else shares_of(values)
 
 
 def _totals(values: Series, pieces: Pieces) -> Sums:

@@ -17,10 +17,11 @@ _LONGEST_QUOTE = 60
 def check_frame(frame: DataFrame, schema: Schema, *, where: str, need_target: bool = False) -> DataFrame:
     """Return a new frame with the schema's columns in the schema's order and one type per kind of column.
 
-    Key and categories become `str` (`None` where missing; whole numbers without ".0"), the time UTC in nanoseconds
-    (a naive time is taken as UTC), numeric features `float64` (infinities count as missing: no model or test here can
-    use them, and a rise of them then shows as a rise of missing values). The target is kept where it is present, as
-    `str` or, for a regression, `float64`. Other columns are left out.
+    Key and categories become `str` (`None` where missing; whole numbers without ".0"), and so do texts; the time UTC in
+    nanoseconds (a naive time is taken as UTC); numeric features `float64` (infinities count as missing: no model or
+    test here can use them, and a rise of them then shows as a rise of missing values). A datetime becomes the `float64`
+    days, to the second, from it to the row's time (above 0 in the past); numbers are taken for such days. The target is
+    kept where it is present, as `str` or, for a regression, `float64`. Other columns are left out.
 
     With `need_target` the frame teaches: every row must have a target, and every feature some value. Raises `BadData`,
     or `EmptyWindow` for a frame without rows; `where` names the source in the message.
@@ -39,7 +40,9 @@ the names in the settings
     for name in schema.numeric:
         numbers = _numbers(frame[name], where)
         columns[name] = Series(np.where(np.isinf(numbers), np.nan, numbers))
-    for name in schema.categorical:
+    for name in schema.datetime:
+        columns[name] = _days(frame[name], columns[schema.time], where)
+    for name in (*schema.categorical, *schema.text):
         columns[name] = _texts(frame[name], where)
     if need_target:
         for name in schema.features:
@@ -83,6 +86,15 @@ def _keys(column: Series, where: str) -> Series:
     return keys
 
 
+def _days(column: Series, times: Series, where: str) -> Series:
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return _numbers(column, where)
+    known = column.reset_index(drop=True).dropna()
+    moments = _moments(known, "datetime", where).reindex(range(len(column)))
+    seconds: Series = (times.dt.floor("s") - moments.dt.floor("s")).dt.total_seconds()
+    return seconds / 86_400
+
+
 def _times(column: Series, where: str) -> Series:
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         raise BadData(
@@ -90,21 +102,25 @@ def _times(column: Series, where: str) -> Series:
             " timestamp"
         )
     _refuse_missing(column, column, where, "every row needs the time it belongs to")
-    raw = column.reset_index(drop=True)
-    if raw.dtype == object:
-        kinds = raw.map(lambda value: isinstance(value, (str, date, np.datetime64)))
+    return _moments(column.reset_index(drop=True), "time", where)
+
+
+def _moments(known: Series, role: str, where: str) -> Series:
+    """Return known times of any kind as UTC in nanoseconds, with the same index."""
+    if known.dtype == object:
+        kinds = known.map(lambda value: isinstance(value, (str, date, np.datetime64))).astype(bool)
         if not kinds.all():
-            raise _unreadable(column, raw[~kinds].iloc[0], where)
-    times = pd.to_datetime(raw, utc=True, errors="coerce", format="ISO8601" if raw.dtype == object else None)
+            raise _unreadable(known, known[~kinds].iloc[0], role, where)
+    times = pd.to_datetime(known, utc=True, errors="coerce", format="ISO8601" if known.dtype == object else None)
     if times.isna().any():
-        raise _unreadable(column, raw[times.isna()].iloc[0], where)
+        raise _unreadable(known, known[times.isna()].iloc[0], role, where)
     return times.dt.as_unit("ns")
 
 
-def _unreadable(column: Series, value: object, where: str) -> BadData:
+def _unreadable(column: Series, value: object, role: str, where: str) -> BadData:
     return BadData(
-        f"{where}: time column {column.name!r} holds {_quoted(value)}, which is no time; store it as a timestamp or as"
-        " text such as 2013-03-04T06:00:00Z"
+        f"{where}: {role} column {column.name!r} holds {_quoted(value)}, which is no time; store it as a timestamp or"
+        " as text such as 2013-03-04T06:00:00Z"
     )
 
 

@@ -2,11 +2,12 @@
 
 A numeric column is looked at in the ranks of the snapshot, so that its scale and its outliers do not matter: mean rank,
 mean distance from the middle, shares in the lowest and highest twentieth, share missing. A categorical column is the
-counts of its 15 commonest values, of the others and of missing. A pair of columns is a table of 6 x 6 classes, with a
-seventh for missing. (METHODS: Rabanser et al. 2019, "Failing Loudly", for the plan; the sketch is our own.)
+counts of its 15 commonest values, of the others and of missing. Texts are in `monitors.texts`. A pair of columns is a
+table of 6 x 6 classes, with a seventh for missing. (METHODS: Rabanser et al. 2019, "Failing Loudly", for the plan; the
+sketch is our own.)
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +17,16 @@ from pandas import DataFrame, Series
 from scipy import sparse
 
 from monitors.pieces import Ids
-from records.schema import Schema
 
 N_QUANTILES = 200
 N_LEVELS = 15
 N_CLASSES = 7
 N_CELLS = N_CLASSES * N_CLASSES
 EDGE_SHARE = 0.05
+RANK_FEATURES = ("mean rank", "distance from the middle", "lowest twentieth", "highest twentieth", "missing")
 
 Sums = NDArray[np.float64]
+Shares = tuple[Iterator[Sums], NDArray[np.bool_], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,19 @@ class ColumnSketch:
     levels: tuple[str, ...]
 
     @property
+    def ranked(self) -> bool:
+        """Whether the first five features are `RANK_FEATURES`."""
+        return self.numeric
+
+    @property
+    def listed(self) -> bool:
+        """Whether a value may be new."""
+        return not self.numeric
+
+    @property
     def features(self) -> tuple[str, ...]:
         """What the numbers of this column are, in order."""
-        if self.numeric:
-            return ("mean rank", "distance from the middle", "lowest twentieth", "highest twentieth", "missing")
-        return (*self.levels, "other", "missing")
+        return RANK_FEATURES if self.numeric else (*self.levels, "other", "missing")
 
     def ranks(self, column: Series) -> NDArray[np.float64]:
         """Return the mid-ranks of a numeric column in the snapshot, in `[0, 1]`, `nan` where missing.
@@ -56,28 +66,44 @@ class ColumnSketch:
         below, upto = (np.searchsorted(self.grid, values, side=side) for side in ("left", "right"))
         return np.where(np.isnan(values), np.nan, (below + upto) / (2 * max(len(self.grid), 1)))
 
-    def rows(self, column: Series) -> tuple[list[NDArray[np.float64]], NDArray[np.bool_], NDArray[np.uint8]]:
+    def rows(self, column: Series) -> Shares:
         """Return each row's share in the features, whether it is known, and its class for pairs."""
         if self.numeric:
-            rank = self.ranks(column)
-            known = ~np.isnan(rank)
-            rank = np.where(known, rank, 0.5)
-            low, high = known & (rank <= EDGE_SHARE), known & (rank >= 1 - EDGE_SHARE)
-            shares = [rank - 0.5, np.where(known, np.abs(rank - 0.5), 0.0), low, high, ~known]
-            classes = np.where(known, np.minimum(rank * (N_CLASSES - 1), N_CLASSES - 2), N_CLASSES - 1)
-            return [np.asarray(share, dtype=np.float64) for share in shares], known, classes.astype(np.uint8)
+            return self.ranked_rows(column)
         codes = self.codes(column)
         n_levels = len(self.levels)
         known = codes <= n_levels
         classes = np.where(known, np.minimum(codes, N_CLASSES - 2), N_CLASSES - 1)
-        shares = [(codes == code).astype(np.float64) for code in range(n_levels + 2)]
-        return shares, known, classes.astype(np.uint8)
+        return ((codes == code).astype(np.float64) for code in range(n_levels + 2)), known, classes.astype(np.uint8)
+
+    def ranked_rows(self, column: Series) -> Shares:
+        """Return the same for numbers, of which the features are `RANK_FEATURES`."""
+        rank = self.ranks(column)
+        known = ~np.isnan(rank)
+        rank = np.where(known, rank, 0.5)
+        low, high = known & (rank <= EDGE_SHARE), known & (rank >= 1 - EDGE_SHARE)
+        shares = (rank - 0.5, np.where(known, np.abs(rank - 0.5), 0.0), low, high, ~known)
+        classes = np.where(known, np.minimum(rank * (N_CLASSES - 1), N_CLASSES - 2), N_CLASSES - 1)
+        return (np.asarray(share, dtype=np.float64) for share in shares), known, classes.astype(np.uint8)
 
     def codes(self, column: Series) -> Ids:
         """Return the place of each value among the levels; after them come "other" and missing."""
         listed = {level: code for code, level in enumerate(self.levels)}
         codes = column.map(listed).fillna(len(self.levels)).to_numpy(dtype=np.int64)
         return np.where(column.isna(), len(self.levels) + 1, codes)
+
+    def value_counts(
+        self, column: Series, ids: Ids, n_pieces: int, names: tuple[str, ...]
+    ) -> tuple[sparse.csr_matrix, tuple[str, ...]]:
+        """Return how often each value occurs in each piece, `(n_values, n_pieces)`; those in `names` come first."""
+        here = column.notna().to_numpy()
+        known = column.to_numpy(dtype=object)[here]
+        places = {name: place for place, name in enumerate(names)}
+        for value in known:
+            places.setdefault(value, len(places))
+        rows = np.fromiter((places[value] for value in known), dtype=np.int64, count=len(known))
+        ones = np.ones(len(known), dtype=np.float32)
+        return sparse.csr_matrix((ones, (rows, ids[here])), shape=(len(places), n_pieces)), tuple(places)
 
 
 def read_column(name: str, snapshot: Series, *, numeric: bool) -> ColumnSketch:
@@ -88,20 +114,17 @@ def read_column(name: str, snapshot: Series, *, numeric: bool) -> ColumnSketch:
     """
     known = snapshot.dropna()
     if numeric:
-        places = (np.arange(N_QUANTILES) + 0.5) / N_QUANTILES
-        grid = np.quantile(known.to_numpy(dtype=np.float64), places, method="inverted_cdf") if len(known) else []
-        return ColumnSketch(name, True, np.asarray(grid, dtype=np.float64), ())
+        return ColumnSketch(name, True, quantile_grid(known), ())
     counts = known.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
     return ColumnSketch(name, False, np.empty(0), tuple(counts.index[:N_LEVELS]))
 
 
-def read_columns(snapshot: DataFrame, schema: Schema) -> tuple[ColumnSketch, ...]:
-    """Learn from the snapshot how to read every feature; in order of their names, so that a schema's order is nothing.
-
-    A frame of one row per value and `nan`/`None` for missing; see `monitors.schema`.
-    """
-    numeric = set(schema.numeric)
-    return tuple(read_column(name, snapshot[name], numeric=name in numeric) for name in sorted(schema.features))
+def quantile_grid(known: Series) -> NDArray[np.float64]:
+    """Return 200 quantiles of known values in ascending order; none where there is no value."""
+    if known.empty:
+        return np.empty(0)
+    places = (np.arange(N_QUANTILES) + 0.5) / N_QUANTILES
+    return np.asarray(np.quantile(known.to_numpy(dtype=np.float64), places, method="inverted_cdf"), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +133,7 @@ class PieceSums:
 
     `rows` counts rows, shape `(n,)`; `known` known values, `(n, n_columns)`; `single` has the features of all columns
     side by side, `(n, n_features)`; `pairs` the 49 cells of each pair of columns, `(n, n_pairs * 49)`; `values` how
-    often each value of each categorical column occurs, `(n_values, n)` for each, with the `names` of these values.
+    often each value (or word) of each listed column occurs, `(n_values, n)` for each, with the `names` of these values.
     """
 
     rows: Sums
@@ -132,8 +155,8 @@ def add_up(
 ) -> PieceSums:
     """Add up the rows of a normalised frame by piece; `ids` has the piece of each row, `0 .. n_pieces - 1`.
 
-    `pairs` are places of columns; `names` are the values of the categorical columns that have a row in `values`
-    already, and what is new here comes after them.
+    `pairs` are places of columns; `names` are the values of the listed columns that have a row in `values` already, and
+    what is new here comes after them.
     """
     single: list[Sums] = []
     known: list[Sums] = []
@@ -146,8 +169,8 @@ def add_up(
         single.extend(_sums(ids, share, n_pieces) for share in shares)
         known.append(_sums(ids, is_known, n_pieces))
         classes.append(pair_classes.astype(np.int64))
-        if not column.numeric:
-            counts, found = _value_counts(frame[column.name], ids, n_pieces, next(listed, ()))
+        if column.listed:
+            counts, found = column.value_counts(frame[column.name], ids, n_pieces, next(listed, ()))
             values.append(counts)
             all_names.append(found)
     cells = [
@@ -167,16 +190,3 @@ def add_up(
 
 def _sums(ids: Ids, weights: NDArray[Any], n_pieces: int) -> Sums:
     return np.asarray(np.bincount(ids, weights=weights, minlength=n_pieces), dtype=np.float64)
-
-
-def _value_counts(
-    column: Series, ids: Ids, n_pieces: int, names: tuple[str, ...]
-) -> tuple[sparse.csr_matrix, tuple[str, ...]]:
-    here = column.notna().to_numpy()
-    known = column.to_numpy(dtype=object)[here]
-    places = {name: place for place, name in enumerate(names)}
-    for value in known:
-        places.setdefault(value, len(places))
-    rows = np.fromiter((places[value] for value in known), dtype=np.int64, count=len(known))
-    ones = np.ones(len(known), dtype=np.float32)
-    return sparse.csr_matrix((ones, (rows, ids[here])), shape=(len(places), n_pieces)), tuple(places)

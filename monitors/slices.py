@@ -41,7 +41,7 @@ def find(
     (before, before_test), (now, now_test) = (
         [frame.iloc[half] for half in _halves(frame, schema, seed)] for frame in (reference, current)
     )
-    if min(map(len, (before, before_test, now, now_test))) == 0 or not schema.features:
+    if min(map(len, (before, before_test, now, now_test))) == 0 or not (schema.numbers or schema.categorical):
         return ()
     ones = [np.ones(len(frame)) for frame in (before, now)]
     found = candidates(Weighted(before, ones[0]), Weighted(now, ones[1]), schema, both=True, largest=LARGEST_SHARE)

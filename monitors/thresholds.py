@@ -53,7 +53,7 @@ def null_scores(
 ) -> NullScores:
     """Score at most 59 pretended batches of a normalised reference, cut into `pieces`, against the rest of it.
 
-    At most 10 000 rows a side are scored. What a batch to come may be missing is a part of every numeric feature, also
+    At most 10 000 rows a side are scored. What a batch to come may be missing is a part of every number and text, also
     where the reference misses nothing.
     """
     parts = tuple(_own_parts(reference, schema))
@@ -104,9 +104,10 @@ def judge_columns(scores: Sequence[ColumnScore], null: NullScores) -> dict[str, 
 
 def _own_parts(reference: DataFrame, schema: Schema) -> Iterable[Part]:
     """The parts of a reference and of any batch to come."""
-    gaps = reference.iloc[:1].assign(**dict.fromkeys(schema.numeric, np.nan))
-    yield from (part for part in parts_of(reference, gaps, schema) if part.of_missing or not part.numeric)
-    yield from (part for part in parts_of(reference, reference, schema) if part.numeric)
+    gaps = reference.iloc[:1].assign(**dict.fromkeys(schema.numbers, np.nan))
+    gaps[list(schema.text)] = None
+    yield from (part for part in parts_of(reference, gaps, schema) if part.kind == "category")
+    yield from (part for part in parts_of(reference, reference, schema) if part.kind != "category")
 
 
 def _score(part: Part, method: str, batch: NDArray[np.intp], rest: NDArray[np.intp]) -> float:

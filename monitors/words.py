@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from pandas import Series
 
 from records.drift import Estimate
@@ -33,6 +35,14 @@ class Shares:
     shares: "Series[float]"
 
 
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A text column in words: its number of characters, and which buckets of words (`monitors.texts`) were `seen`."""
+
+    length: Numbers
+    seen: NDArray[np.bool_]
+
+
 def numbers_of(column: Series) -> Numbers:
     """Return what is said of a numeric column, `nan` where missing."""
     known = column.dropna()
@@ -57,22 +67,30 @@ def about_number(before: Numbers, now: Numbers, effect: Estimate, *, unit: str =
     >>> about_number(gaps, now, Estimate(0.73, 0.2, 1.3))
     'temp is missing less often (25 % → 0 %), higher by 6.0 (0.73 snapshot sd): mean 20.0 → 26.0'
     """
-    name, gaps = before.name, (before.share_missing, now.share_missing)
+    if said := gaps(before, now):
+        if not (now.n_known and before.n_known):
+            return said
+        return f"{said}, {_about_values(before, now, effect, unit)}"
+    often = f", missing {share(before.share_missing)} → {share(now.share_missing)}"
+    words = f"{before.name} is {_about_values(before, now, effect, unit)}"
+    return words + often * bool(before.share_missing or now.share_missing)
+
+
+def gaps(before: Numbers, now: Numbers) -> str | None:
+    """Say how much more or less often values are missing, if that moved by a hundredth or there is none at all."""
+    name, was, is_ = before.name, before.share_missing, now.share_missing
     if not now.n_known:
-        return f"{name} has no value at all, missing {share(gaps[0])} → 100 %"
+        return f"{name} has no value at all, missing {share(was)} → 100 %"
     if not before.n_known:
-        return f"{name} had no value in the snapshot, missing 100 % → {share(gaps[1])}"
-    words = _about_values(before, now, effect, unit)
-    often = f"missing {share(gaps[0])} → {share(gaps[1])}"
-    if abs(gaps[1] - gaps[0]) >= _GAPS_FIRST:
-        more = "more" if gaps[1] > gaps[0] else "less"
-        return f"{name} is missing {more} often ({often.removeprefix('missing ')}), {words}"
-    return f"{name} is {words}" + (f", {often}" if any(gaps) else "")
+        return f"{name} had no value in the snapshot, missing 100 % → {share(is_)}"
+    if abs(is_ - was) < _GAPS_FIRST:
+        return None
+    return f"{name} is missing {'more' if is_ > was else 'less'} often ({share(was)} → {share(is_)})"
 
 
 def _about_values(before: Numbers, now: Numbers, effect: Estimate, unit: str) -> str:
     difference = now.mean - before.mean
-    old, new, by = (_number(value, before.sd or now.sd) for value in (before.mean, now.mean, abs(difference)))
+    old, new, by = (number(value, before.sd or now.sd) for value in (before.mean, now.mean, abs(difference)))
     size = f"({abs(effect.value):.2f} snapshot sd)"
     if abs(effect.value) < _SAME:
         words = f"about the same on average {size}: mean {old} → {new}"
@@ -80,7 +98,7 @@ def _about_values(before: Numbers, now: Numbers, effect: Estimate, unit: str) ->
         side = "higher" if difference > 0 else "lower"
         words = f"{side} by {f'{by} {unit}'.strip()} {size}: mean {old} → {new}"
     if before.sd > 0 and now.n_known >= 10 and not 0.8 <= now.sd / before.sd <= 1.25:
-        words += f", spread (sd) {_number(before.sd, before.sd)} → {_number(now.sd, before.sd)}"
+        words += f", spread (sd) {number(before.sd, before.sd)} → {number(now.sd, before.sd)}"
     return words
 
 
@@ -125,7 +143,7 @@ def _percent(part: float) -> str:
     return f"{100 * part:.0f}" if part >= 0.0995 else f"{100 * part:.1f}"
 
 
-def _number(value: float, sd: float) -> str:
+def number(value: float, sd: float) -> str:
     """Write a number so that a hundredth of a standard deviation can just be seen."""
     places = 2 - math.floor(math.log10(2 * sd)) if sd > 0 and math.isfinite(sd) else 3
     if abs(value) >= 1e9 or places > 9:

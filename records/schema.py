@@ -12,7 +12,9 @@ class Schema:
 
     `target` need not be in the production table (labels may be unknown there); it is in every snapshot.
     `classes` lists the labels of a classification in the order of `predict_proba`; it is empty for a regression.
-    Booleans are categorical. `units` holds `(column, unit)` pairs for people, such as `("distance", "miles")`.
+    Booleans are categorical. `datetime` features count as numbers, in days from the value to the row's own time: the
+    date itself moves on by itself. `text` features are free text, in which words matter and no two rows need be alike.
+    `units` holds `(column, unit)` pairs for people, such as `("distance", "miles")`.
     """
 
     row_key: str
@@ -23,13 +25,28 @@ class Schema:
     categorical: tuple[str, ...]
     classes: tuple[str, ...] = ()
     units: tuple[tuple[str, str], ...] = ()
+    datetime: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The features that are numbers: the numeric ones, and the datetimes as days."""
+        return self.numeric + self.datetime
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The columns the model sees: numeric first, then categorical."""
-        return self.numeric + self.categorical
+        """The columns the model sees: numbers first, then categories, then texts."""
+        return self.numbers + self.categorical + self.text
 
     @property
     def production(self) -> tuple[str, ...]:
         """The columns the production table must have: key, time and features."""
         return (self.row_key, self.time, *self.features)
+
+    def unit(self, column: str) -> str:
+        """The unit of a column for people, `days` of a datetime; empty where there is none.
+
+        >>> Schema("id", "at", "y", "regression", (), (), datetime=("signup",)).unit("signup")
+        'days'
+        """
+        return dict(self.units).get(column, "days" if column in self.datetime else "")

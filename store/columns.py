@@ -31,11 +31,15 @@ def check_columns(table: Any, schema: Schema, *, name: str, all_text: bool) -> N
             " correct the names in the settings"
         )
     time = table[schema.time].type()
-    # Ibis does not know every timestamp of every engine by name, but can cast it all the same.
-    # A table without rows may say NULL of every column.
-    known = time.is_timestamp() or time.is_date() or time.is_string() or time.is_null()
-    if not (known or "TIMESTAMP" in str(time) or "NULL" in str(time)):
+    if not _may_be_moment(time):
         raise BadData(f"the table {name} has {str(time)!r} in its time column {schema.time!r}; store it as a timestamp")
+    for column in () if all_text else schema.datetime:
+        kind = table[column].type()
+        if not _may_be_moment(kind):
+            raise BadData(
+                f"the table {name} has {str(kind)!r} in its datetime column {column!r}; store it as a timestamp, or"
+                " list the column under numeric"
+            )
     for column in () if all_text else schema.numeric:
         kind = table[column].type()
         if not (kind.is_numeric() or kind.is_boolean() or kind.is_null() or "NULL" in str(kind)):
@@ -43,6 +47,13 @@ def check_columns(table: Any, schema: Schema, *, name: str, all_text: bool) -> N
                 f"the table {name} has {str(kind)!r} in its numeric column {column!r}; convert it, or list the"
                 " column under categorical"
             )
+
+
+def _may_be_moment(kind: Any) -> bool:
+    # Ibis does not know every timestamp of every engine by name, but can cast it all the same.
+    # A table without rows may say NULL of every column.
+    known = kind.is_timestamp() or kind.is_date() or kind.is_string() or kind.is_null()
+    return bool(known or "TIMESTAMP" in str(kind) or "NULL" in str(kind))
 
 
 def check_names(names: Sequence[str], schema: Schema, *, name: str) -> None:
@@ -57,7 +68,13 @@ def check_names(names: Sequence[str], schema: Schema, *, name: str) -> None:
 
 
 def same_everywhere(
-    table: Any, schema: Schema, *, moment: Callable[[Any], Any], number: Callable[[Any], Any], all_text: bool
+    table: Any,
+    schema: Schema,
+    *,
+    moment: Callable[[Any], Any],
+    number: Callable[[Any], Any],
+    days: Callable[[Any, Any], Any],
+    all_text: bool,
 ) -> Any:
     """Return a table's rows with one type per kind of column: key, time, features, and the target if it is there."""
 
@@ -67,8 +84,14 @@ def same_everywhere(
     def a_text(name: str) -> Any:
         return as_text(table[name], empty=not all_text)
 
+    def a_datetime(name: str) -> Any:
+        column = table[name]
+        return days(table[schema.time], column.isin(_NOT_A_NUMBER).ifelse(None, column) if all_text else column)
+
     columns = {schema.row_key: as_text(table[schema.row_key]), schema.time: moment(table[schema.time])}
-    columns |= {name: a_number(name) for name in schema.numeric} | {name: a_text(name) for name in schema.categorical}
+    columns |= {name: a_number(name) for name in schema.numeric}
+    columns |= {name: a_datetime(name) for name in schema.datetime}
+    columns |= {name: a_text(name) for name in (*schema.categorical, *schema.text)}
     if schema.target in table.columns and schema.target not in columns:
         columns[schema.target] = a_number(schema.target) if schema.task == "regression" else a_text(schema.target)
     return table.select(**columns)
@@ -77,6 +100,12 @@ def same_everywhere(
 def moment_of(time: Any) -> Any:
     """Return a time column as UTC; a time without a zone is taken as UTC."""
     return (time.cast("timestamp") if time.type().is_date() else time).cast("timestamp('UTC')")
+
+
+def days_between(later: Any, earlier: Any) -> Any:
+    """Return the days from one time column to another, to the second, which engines round in different ways."""
+    after, before = (moment_of(time).truncate("s").epoch_seconds() for time in (later, earlier))
+    return (after - before).cast("float64") / 86_400.0
 
 
 def within(time: Any, window: Window) -> Any:
@@ -130,9 +159,9 @@ def condition(table: Any, wanted: Condition, schema: Schema) -> Any:
     missing = column.isnull()
     nothing = missing & ~missing
     if not isinstance(wanted, Between):
-        listed = nothing if wanted.column in schema.numeric or not wanted.values else column.isin(wanted.values)
+        listed = nothing if wanted.column in schema.numbers or not wanted.values else column.isin(wanted.values)
         return (listed & ~missing) | (missing if wanted.missing else nothing)
-    if wanted.column not in schema.numeric:
+    if wanted.column not in schema.numbers:
         raise BadData(
             f"a slice compares column {wanted.column!r} with numbers, but it is categorical; list it under numeric"
         )

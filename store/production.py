@@ -26,6 +26,7 @@ _KEYS_AT_ONCE = 1000
 class Opened:
     """An open table and what its engine calls things: `md5` of a text, `moment` of a time column, `within` a window.
 
+    `days` are those from a later to an earlier column of times.
     `number` refuses what a column of numbers must not hold, where the engine would not by itself. `all_text` says that
     every column is text because the file has no types; `written` are the columns' names as a file has them, where the
     engine renames repeated ones.
@@ -35,6 +36,7 @@ class Opened:
     md5: Callable[[Any], Any]
     moment: Callable[[Any], Any]
     within: Callable[[Any, Window], Any]
+    days: Callable[[Any, Any], Any]
     number: Callable[[Any], Any] = lambda column: column
     all_text: bool = False
     written: Sequence[str] = ()
@@ -131,10 +133,10 @@ class ProductionTable:
             raw = opened.table
             if window is not None:
                 raw = raw.filter(opened.within(raw[schema.time], window))
-            yield (
-                opened,
-                same_everywhere(raw, schema, moment=opened.moment, number=opened.number, all_text=opened.all_text),
+            rows = same_everywhere(
+                raw, schema, moment=opened.moment, number=opened.number, days=opened.days, all_text=opened.all_text
             )
+            yield opened, rows
 
     def _lowest(self, opened: Opened, rows: Any, n_rows: int, *, among: int | None = None) -> DataFrame:
         """The rows whose key hashes lowest; when there are `among` rows, a look at the lowest hashes comes first."""

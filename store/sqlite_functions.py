@@ -11,10 +11,10 @@ from records.errors import BadData
 
 @contextmanager
 def functions(connection: sqlite3.Connection, what: str) -> Iterator[None]:
-    """Give a connection the functions `md5`, `driftloop_utc` and `driftloop_number` for the length of a block.
+    """Give a connection the functions `md5` and `driftloop_utc`, `_number` and `_days` for the length of a block.
 
-    The latter two take a column's name and a value; `BadData` quotes both when the value is no time or no number. The
-    first word on it is theirs, because SQLite itself only says that some function failed.
+    `driftloop_utc` and `driftloop_number` take a column's name and a value; `BadData` quotes both when the value is no
+    time or no number. The first word on it is theirs, because SQLite itself only says that some function failed.
     """
     refused: list[str] = []
 
@@ -23,7 +23,7 @@ def functions(connection: sqlite3.Connection, what: str) -> Iterator[None]:
             return utc_text(text)
         except ValueError:
             refused.append(
-                f"{what} has {str(text)[:60]!r} in its time column {column!r}, which is no time; write times as"
+                f"{what} has {str(text)[:60]!r} in its column of times {column!r}, which is no time; write times as"
                 " 2013-03-04 06:00:00"
             )
             raise
@@ -38,6 +38,7 @@ def functions(connection: sqlite3.Connection, what: str) -> Iterator[None]:
     connection.create_function("md5", 1, md5_text, deterministic=True)
     connection.create_function("driftloop_utc", 2, utc, deterministic=True)
     connection.create_function("driftloop_number", 2, number, deterministic=True)
+    connection.create_function("driftloop_days", 2, days_between, deterministic=True)
     try:
         yield
     except sqlite3.OperationalError:
@@ -66,3 +67,15 @@ def utc_text(text: str | None) -> str | None:
     moment = datetime.fromisoformat(text)
     utc = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
     return utc.isoformat(sep=" ", timespec="microseconds")
+
+
+def days_between(later: str | None, earlier: str | None) -> float | None:
+    """Return the days from one time to another, to the second; both as `utc_text` writes them.
+
+    >>> days_between("2013-03-04 06:00:00.000000", "2013-03-03 18:00:00.900000")
+    0.5
+    """
+    if later is None or earlier is None:
+        return None
+    seconds = [datetime.fromisoformat(text).replace(microsecond=0) for text in (later, earlier)]
+    return (seconds[0] - seconds[1]).total_seconds() / 86_400

@@ -13,7 +13,7 @@ from pandas import DataFrame
 from records.errors import BadData, BadSettings, DriftloopError, NotFound
 from records.schema import Schema
 from records.window import Window
-from store.columns import moment_of, within
+from store.columns import days_between, moment_of, within
 from store.faults import first_line, of_driver, of_duckdb
 from store.files import means, names_in_csv, names_in_parquet
 from store.production import Opened, ProductionTable
@@ -101,7 +101,7 @@ def _open_sqlite(source: Source) -> Iterator[Opened]:
         functions(connection, what),
     ):
         backend = ibis.sqlite.from_connection(connection)
-        md5, utc, refused = _functions()
+        md5, utc, refused, between = _functions()
 
         def moment(time: Any) -> Any:
             return utc(time.get_name(), time.cast("string"))
@@ -110,11 +110,14 @@ def _open_sqlite(source: Source) -> Iterator[Opened]:
             is_text = column.typeof().isin(("text", "blob"))
             return is_text.ifelse(refused(column.get_name(), column.cast("string")), column)
 
+        def days(later: Any, earlier: Any) -> Any:
+            return between(moment(later), utc(earlier.get_name(), earlier.cast("string")))
+
         def inside(time: Any, window: Window) -> Any:
             start, end = (utc_text(bound.isoformat()) for bound in (window.start, window.end))
             return (moment(time) >= start) & (moment(time) < end)
 
-        yield Opened(_table(backend, source), md5, moment, inside, number)
+        yield Opened(_table(backend, source), md5, moment, inside, days, number)
 
 
 @contextmanager
@@ -148,7 +151,7 @@ def _existing(source: Source) -> Path:
 
 def _opened(table: Any, *, all_text: bool = False, written: Sequence[str] = ()) -> Opened:
     md5, *_ = _functions()
-    return Opened(table, md5, moment_of, within, all_text=all_text, written=written)
+    return Opened(table, md5, moment_of, within, days_between, all_text=all_text, written=written)
 
 
 def _table(backend: Any, source: Source) -> Any:
@@ -172,7 +175,10 @@ def _functions() -> tuple[Callable[..., Any], ...]:
 
     def driftloop_number(column: str, value: str) -> float: ...  # type: ignore[empty-body]
 
-    return tuple(ibis.udf.scalar.builtin(function) for function in (md5, driftloop_utc, driftloop_number))
+    def driftloop_days(later: str, earlier: str) -> float: ...  # type: ignore[empty-body]
+
+    functions = (md5, driftloop_utc, driftloop_number, driftloop_days)
+    return tuple(ibis.udf.scalar.builtin(function) for function in functions)
 
 
 @contextmanager

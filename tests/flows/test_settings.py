@@ -42,7 +42,7 @@ def test_a_missing_file_names_it_and_the_command_that_writes_one(tmp_path):
         ("budget = 400", "budgte = 400", r"unknown key 'labels\.budgte'"),
         ("budget = 400", "budget = 0", r"labels\.budget: input should be greater than or equal to 1"),
         ('row_key = "id"', "", r"'table\.row_key' is missing"),
-        ("[alarms]", '[alarms]\ntests = { amonut = "ks" }', "'amonut', which is neither under numeric nor"),
+        ("[alarms]", '[alarms]\ntests = { amonut = "ks" }', "'amonut', which is not under numeric"),
         (
             "[alarms]",
             '[alarms]\ntests = { channel = "ks" }',

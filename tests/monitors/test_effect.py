@@ -4,10 +4,11 @@ import pytest
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
 
+from monitors.calibration import read_columns
 from monitors.effect import change_of_share, distance, shift
 from monitors.past import Past, pasts_of
 from monitors.pieces import Pieces
-from monitors.sketch import add_up, read_columns
+from monitors.sketch import add_up
 from monitors.words import about_category, about_number, numbers_of, share, shares_of
 from records.drift import Estimate
 from records.schema import Schema

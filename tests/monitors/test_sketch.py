@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas import DataFrame, Series
 
+from monitors.calibration import read_columns
 from monitors.contrasts import beyond_chance, standardise
-from monitors.sketch import add_up, read_column, read_columns
+from monitors.sketch import add_up, read_column
 from records.schema import Schema
 
 SCHEMA = Schema("id", "at", "late", "classification", ("temp",), ("sky",))
