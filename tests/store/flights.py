@@ -16,7 +16,15 @@ from records.schema import Schema
 from records.window import Window
 
 SCHEMA = Schema(
-    "flight", "at", "late", "classification", ("temp", "hour"), ("carrier", "gate", "delayed"), ("no", "yes")
+    "flight",
+    "at",
+    "late",
+    "classification",
+    ("temp", "hour"),
+    ("carrier", "gate", "delayed"),
+    ("no", "yes"),
+    datetime=("booked",),
+    text=("remark",),
 )
 WEEK = Window(datetime(2013, 1, 8, tzinfo=UTC), datetime(2013, 1, 15, tzinfo=UTC))
 CARRIERS = ["B6", "EV", "O'Brien; --", "ключ", "NULL", "a,b", r"C:\new\table", "100 % {x} :y", None]
@@ -30,6 +38,8 @@ def flights() -> pd.DataFrame:
     temp[100:103] = [np.nan, np.inf, -np.inf]
     gate = pd.array(rng.choice(["7", "12.5", "31"], n), dtype=object)
     gate[::9] = None
+    booked = pd.Timestamp("2012-12-24 12:00") + pd.to_timedelta(rng.integers(0, 30 * 86_400_000, n), unit="ms")
+    remark = rng.choice(np.array(["wing de-iced, late crew", "crew late; O'Hare\n", "  ", None], dtype=object), n)
     return pd.DataFrame(
         {
             "flight": np.arange(1000, 1000 + n),
@@ -39,6 +49,8 @@ def flights() -> pd.DataFrame:
             "carrier": rng.choice(np.array(CARRIERS, dtype=object), n),
             "gate": gate,
             "delayed": rng.random(n) < 0.3,
+            "booked": booked.as_unit("us").to_series(index=range(n)).mask(np.arange(n) % 7 == 0),
+            "remark": remark,
             "late": rng.choice(["no", "yes"], n),
             "unused": "x",
         }
@@ -59,7 +71,13 @@ def write(engine: str, folder: Path, fresh_database: Callable[[], str]) -> tuple
         _parquet(frame.assign(gate=pd.to_numeric(frame["gate"])), path)
     elif engine == "spark":
         path = folder / "flights.parquet"
-        _parquet(frame.assign(gate=pd.to_numeric(frame["gate"]), at=frame["at"].astype("datetime64[us]")), path)
+        _parquet(
+            frame.assign(
+                gate=pd.to_numeric(frame["gate"]),
+                at=frame["at"].astype("datetime64[us]"),
+            ),
+            path,
+        )
         return f"spark://local[2]/{path}", None
     elif engine == "csv":
         frame.to_csv(path, index=False)

@@ -125,16 +125,16 @@ def test_a_window_of_one_row_and_as_many_categories_as_rows_are_facts() -> None:
     first = frame["at"].min().tz_localize("UTC").to_pydatetime()
     known = [Familiar("carrier", values=("B6", "EV"), common=("B6",))]
     one = in_memory_table(frame, SCHEMA).facts(Window(first, first + pd.Timedelta("1ms")), known)
-    assert (one.n_rows, one.columns[4].n_unseen, one.columns[4].vanished) == (1, 1, ("B6",))
+    assert (one.n_rows, one.columns[5].n_unseen, one.columns[5].vanished) == (1, 1, ("B6",))
     whole = in_memory_table(frame, SCHEMA).facts(WEEK, known)
-    assert whole.columns[4].n_unseen == whole.columns[4].n_unseen_values == len(frame)
-    assert len(whole.columns[4].unseen) == 5
+    assert whole.columns[5].n_unseen == whole.columns[5].n_unseen_values == len(frame)
+    assert len(whole.columns[5].unseen) == 5
 
 
 def test_thousands_of_familiar_values_are_looked_for() -> None:
     values = tuple(f"c{number}" for number in range(5000))
     facts = in_memory_table(flights(), SCHEMA).facts(WEEK, [Familiar("carrier", values=(*values, "B6"))])
-    assert facts.columns[4].n_unseen == in_week(flights())["carrier"].notna().sum() - (
+    assert facts.columns[5].n_unseen == in_week(flights())["carrier"].notna().sum() - (
         in_week(flights())["carrier"].eq("B6").sum()
     )
 

@@ -65,7 +65,7 @@ def test_facts_cover_every_row_of_the_window(table: ProductionTable) -> None:
     for column in facts.columns:
         values = rows[column.name]
         assert column.n_missing == values.isna().sum()
-        numeric = column.name in SCHEMA.numeric
+        numeric = column.name in SCHEMA.numbers
         assert math.isnan(column.low) != numeric
         if numeric:
             assert (column.low, column.high) == (values.min(), values.max())
@@ -138,6 +138,8 @@ SLICES = [
     slice_of(OneOf("delayed", ("True",)), OneOf("gate", ("31",), missing=True)),
     slice_of(OneOf("carrier", ("never seen",))),
     slice_of(OneOf("hour", ("7",))),
+    slice_of(Between("booked", low=-2.5, high=7.0, missing=True)),
+    slice_of(Between("booked")),
 ]
 
 
@@ -184,7 +186,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(table: ProductionTa
     import dataclasses
 
     wrong = dataclasses.replace(SCHEMA, numeric=("temp", "wind", "hour"))
-    with pytest.raises(BadData, match=r"lacks 'wind' \(it has at, carrier, delayed, flight, gate, hour, late"):
+    with pytest.raises(BadData, match=r"lacks 'wind' \(it has at, booked, carrier, delayed, flight, gate, hour, late"):
         ProductionTable(table._connect, wrong, name="flights").check()
     table.check()
 
