@@ -16,7 +16,7 @@ from models.accelerate import estimator
 from records.schema import Schema
 
 MISSING = "(missing)"
-N_TOPICS = 30
+N_TOPICS = 20
 
 
 def build(schema: Schema, name: str, *, seed: int, accelerated: bool = True) -> Pipeline:
@@ -25,7 +25,7 @@ def build(schema: Schema, name: str, *, seed: int, accelerated: bool = True) -> 
     Numeric columns: the median replaces a missing value, a column of 0 and 1 says where (if any was missing in
     training), and all are scaled. Categorical columns: missing is a category of its own; rare categories share one.
     For a linear model the 50 commonest get a column each and a category never seen counts as rare; for a forest the
-    categories are numbered, a category never seen is -1. A text becomes 30 topics: the main directions (latent semantic
+    categories are numbered, a category never seen is -1. A text becomes 20 topics: the main directions (latent semantic
     analysis, Deerwester et al. 1990) of its words' tf-idf weights. The output is dense, as accelerated estimators need
     it. Raises `BadSettings` for an unknown estimator.
 

@@ -10,7 +10,7 @@ from monitors.effect import change_of_share, shift
 from monitors.past import Past
 from monitors.pieces import Pieces
 from monitors.texts import TextSketch, bags, lengths, word_shares
-from monitors.words import Texts, gaps, number, numbers_of, share, value_text
+from monitors.words import Numbers, Texts, gaps, number, numbers_of, share, value_text
 from records.drift import Estimate
 
 _MOST_MOVES = 2
@@ -55,22 +55,23 @@ def _moves(past: Past, sketch: TextSketch, has: NDArray[np.bool_]) -> list[WordM
 
 def _sentence(words: Texts, now: Series, chars: Series, length: Estimate, moves: list[WordMove]) -> str:
     said = gaps(words.length, numbers_of(chars))
-    if said is None:
-        old, new = words.length.mean, float(chars.mean())
-        sd = words.length.sd
-        texts = f"{number(old, sd)} → {number(new, sd)} characters"
-        if abs(length.value) < _SAME:
-            said = f"{words.length.name} is about as long: {texts} on average"
-        else:
-            longer = "longer" if length.value > 0 else "shorter"
-            said = f"{words.length.name} is {longer} ({abs(length.value):.2f} snapshot sd): {texts} on average"
+    if words.length.n_known and chars.notna().any():
+        by_length = _about_length(words.length, float(chars.mean()), length)
+        said = f"{said}, {by_length}" if said else f"{words.length.name} is {by_length}"
     parts = [
         f"“{value_text(move.word)}” in {share(move.before)} → {share(move.now)} of rows"
         for move in moves[:_MOST_MOVES]
         if abs(move.now - move.before) >= _SAME
     ]
     parts += [f"new word “{value_text(word)}” in {share(part)}" for word, part in _new_words(words, now)]
-    return ", ".join([said, *parts])
+    return ", ".join([said or words.length.name, *parts])
+
+
+def _about_length(before: Numbers, mean: float, shifted: Estimate) -> str:
+    texts = f"{number(before.mean, before.sd)} → {number(mean, before.sd)} characters on average"
+    if abs(shifted.value) < _SAME:
+        return f"about as long: {texts}"
+    return f"{'longer' if shifted.value > 0 else 'shorter'} ({abs(shifted.value):.2f} snapshot sd): {texts}"
 
 
 def _new_words(words: Texts, now: Series) -> list[tuple[str, float]]:

@@ -14,7 +14,16 @@ from records.generation import Snapshot
 from records.schema import Schema
 
 FLIGHTS = Schema(
-    "id", "at", "late", "classification", ("hour", "wind"), ("carrier", "rainy"), ("yes", "no"), (("wind", "knots"),)
+    "id",
+    "at",
+    "late",
+    "classification",
+    ("hour", "wind"),
+    ("carrier", "rainy"),
+    ("yes", "no"),
+    (("wind", "knots"),),
+    datetime=("booked",),
+    text=("remark",),
 )
 DELAYS = Schema("id", "at", "delay", "regression", ("hour", "wind"), ("carrier", "rainy"), (), (("delay", "minutes"),))
 
@@ -38,6 +47,8 @@ def flights(n: int, *, seed: int, flipped: bool = False, start: str = "2013-01-0
             "wind": wind,
             "carrier": carrier,
             "rainy": rainy,
+            "booked": generator.exponential(30, n),
+            "remark": generator.choice(np.array(["wet wing", "crew late again", "", None], dtype=object), n),
             "late": np.where(late, "yes", "no").astype(object),
             "delay": 10 * pull + generator.normal(0, 5, n),
         }

@@ -47,7 +47,8 @@ def test_a_linear_model_gets_at_most_fifty_columns_per_category_and_a_forest_one
     rows = flights(3000, seed=8)
     rows["carrier"] = [f"C{number % 200}" for number in range(len(rows))]
     widths = {name: fitted(name, rows)[:-1].transform(rows[FEATURES]).shape[1] for name in ("linear", "random_forest")}
-    assert widths == {"linear": 3 + 50 + 2, "random_forest": 3 + 1 + 1}  # hour, wind, wind is missing; carrier; rainy
+    # hour, wind, booked, wind is missing; carrier; rainy; remark
+    assert widths == {"linear": 4 + 50 + 2 + 20, "random_forest": 4 + 1 + 1 + 20}
 
 
 def test_every_object_in_the_pipeline_is_of_a_library() -> None:
@@ -61,6 +62,6 @@ def test_every_object_in_the_pipeline_is_of_a_library() -> None:
 
 
 def test_a_schema_without_categorical_columns_needs_no_encoder() -> None:
-    only_numbers = replace(FLIGHTS, categorical=())
+    only_numbers = replace(FLIGHTS, categorical=(), datetime=(), text=())
     pipeline = build(only_numbers, "linear", seed=0, accelerated=False).fit(ROWS[["hour", "wind"]], ROWS["late"])
     assert pipeline.predict(ROWS[["hour", "wind"]]).shape == (300,)

@@ -49,7 +49,7 @@ def flights() -> pd.DataFrame:
             "carrier": rng.choice(np.array(CARRIERS, dtype=object), n),
             "gate": gate,
             "delayed": rng.random(n) < 0.3,
-            "booked": booked.as_unit("us").to_series(index=range(n)).mask(np.arange(n) % 7 == 0),
+            "booked": pd.Series(booked.as_unit("us")).mask(np.arange(n) % 7 == 0),
             "remark": remark,
             "late": rng.choice(["no", "yes"], n),
             "unused": "x",
