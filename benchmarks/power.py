@@ -67,6 +67,13 @@ def flipped(frame: DataFrame, generator: np.random.Generator) -> DataFrame:
     return _changed(frame, x1=np.where(hit, -frame["x1"], frame["x1"]))
 
 
+def three_way(frame: DataFrame, generator: np.random.Generator) -> DataFrame:
+    """In 40 % of rows x5 is on the side that x6 and x7 together say; no pair of columns changes."""
+    sides = np.sign(frame["x5"].fillna(0) * frame["x6"].fillna(0) * frame["x7"].fillna(0))
+    hit = (generator.random(len(frame)) < 0.4) & (sides < 0)
+    return _changed(frame, x5=np.where(hit, -frame["x5"], frame["x5"]))
+
+
 def sliced(share: float) -> Effect:
     """So large a share of rows is copied from one slice of two conditions: `x0 >= 0.5` and `c0 = v01`."""
 
@@ -90,6 +97,7 @@ EFFECTS: dict[str, Effect] = {
     "category swapped": swapped,
     "missing +4 %": missing,
     "correlation flipped in 30 %": flipped,
+    "three columns together in 40 %": three_way,
     "slice +3 %": sliced(0.03),
     "slice +5 %": sliced(0.05),
 }

@@ -8,6 +8,7 @@ calibration, combination and applications") and the bets are added up by a Shiry
 
 import math
 
+from monitors.words import listed
 from records.drift import Alarm, ColumnDrift, DriftReport
 
 ALPHA = 0.05
@@ -56,8 +57,8 @@ def decide(
     The evidence becomes `(previous_evidence + 1) * e`; the limit is `windows_per_year / false_alarms_per_year`, and at
     least 1. It is an alarm when the evidence reaches the limit *and* this batch shows a change of at least
     `minimum_effect`: in a drifted column, in a column that carries a joint p-value of at most 0.05, or in the joint
-    table of a column pair that carries it (which no single column need show). Otherwise the change is real but small,
-    and the evidence is kept. Evidence is cut at a million times the limit, which can only delay an alarm.
+    table of the two or three columns that carry it (which no single one need show). Otherwise the change is real but
+    small, and the evidence is kept. Evidence is cut at a million times the limit, which can only delay an alarm.
 
     Raises `ValueError` for evidence or a minimum below 0, or rates that are not above 0.
     """
@@ -76,11 +77,11 @@ def decide(
         if abs(column.effect.value) >= minimum_effect
         and (column.drifted or (likely and column.column in joint.columns))
     ]
-    pair_moved = likely and joint.effect >= minimum_effect  # false for nan: not a pair
+    pair_moved = likely and joint.effect >= minimum_effect  # false for nan: no table
     raised = evidence >= limit and bool(moved or pair_moved)
     standing = f"evidence {evidence:.3g}, limit {limit:.3g}, p = {joint.p_value:.2g}"
     if raised:
-        pair = f"{' and '.join(joint.columns)} go together in another way (distance {joint.effect:.2f})"
+        pair = f"{listed(joint.columns)} go together in another way (distance {joint.effect:.2f})"
         said = ([pair] if pair_moved else []) + [column.sentence for column in moved]
         more = f"; and {len(said) - _MOST_COLUMNS} more" if len(said) > _MOST_COLUMNS else ""
         reason = f"Alarm ({standing}): {'; '.join(said[:_MOST_COLUMNS])}{more}."

@@ -15,8 +15,9 @@ from pandas import DataFrame
 from monitors.beam import search
 from monitors.binning import Binning, bin_categories, bin_numbers
 from monitors.membership import meet
-from monitors.pairs import count_pairs, telling_pairs
+from monitors.pairs import count_pairs, deviances, telling_pairs
 from monitors.region import Contrast, Region, Sample, climb, grow
+from monitors.scan import count
 from monitors.simplify import simplify
 from monitors.weighted import Weighted, explain
 from records.schema import Schema
@@ -25,6 +26,7 @@ from records.slice import Condition
 LEAST_SHARE_OF_GAIN = 0.05
 LARGEST_SHARE = 0.5
 MOST_CANDIDATES = 8
+MOST_COLUMNS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,10 @@ def candidates(before: Weighted, now: Weighted, schema: Schema, *, both: bool, l
 
     With `both`, what `now` has less than its share of is sought too, and what gains more is taken first. A candidate
     that would explain over `largest` of a sample is drift of a whole column, after which nothing is left to compare:
-    it is passed over, and the search goes on without the column that tells most.
+    it is passed over, and the search goes on without the column that tells most. Of more than 100 columns, those that
+    moved most by themselves are searched, because pairs grow with the square of columns.
     """
-    binnings = [bin_numbers(name, before.frame[name], now.frame[name]) for name in schema.numeric]
-    binnings += [bin_categories(name, before.frame[name], now.frame[name]) for name in schema.categorical]
+    binnings = _most_moved(_binnings(before, now, schema), before, now)
     first, second = _coded(before, binnings), _coded(now, binnings)
     columns = tuple(range(len(binnings)))
     found: list[Candidate] = []
@@ -68,6 +70,25 @@ def candidates(before: Weighted, now: Weighted, schema: Schema, *, both: bool, l
         dense = dense.weighed(rest, binnings)
         first, second = (other, dense) if more else (dense, other)
     return found
+
+
+def _binnings(before: Weighted, now: Weighted, schema: Schema) -> list[Binning]:
+    numbers = [bin_numbers(name, before.frame[name], now.frame[name]) for name in schema.numbers]
+    return numbers + [bin_categories(name, before.frame[name], now.frame[name]) for name in schema.categorical]
+
+
+def _most_moved(binnings: list[Binning], before: Weighted, now: Weighted) -> list[Binning]:
+    if len(binnings) <= MOST_COLUMNS:
+        return binnings
+    moved = []
+    for binning in binnings:
+        counts = [
+            count(binning.coarse[binning.encode(side.frame[binning.column])], side.weights, binning.n_coarse)[None]
+            for side in (before, now)
+        ]
+        moved.append(float(deviances(counts[0], counts[1])[0]))
+    most = sorted(range(len(binnings)), key=lambda place: -moved[place])[:MOST_COLUMNS]
+    return [binnings[place] for place in sorted(most)]
 
 
 def near_disjoint(found: Sequence[Candidate], before: DataFrame, now: DataFrame, *, most: int) -> list[int]:

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from monitors.pieces import Members
-from monitors.sketch import N_CELLS, ColumnSketch, PieceSums
+from monitors.sketch import ColumnSketch, PieceSums
 
-FEWEST_EXPECTED = 1.0
 _RANK_SD, _MIDDLE_SD, _ROOT_SHARE_SD = 12**-0.5, 48**-0.5, 0.5  # per row: rank u, |u - 1/2|, square root of a share
 
 Scores = NDArray[np.float64]
@@ -55,10 +54,10 @@ def column_contrasts(
         tops = single[:, start:end]
         parts: list[Scores] = []
         if column.ranked:
-            parts.append(_mean_contrasts(members, tops[:, :2], known[:, [place]], np.array([_RANK_SD, _MIDDLE_SD])))
-            parts.append(_share_contrasts(members, tops[:, 2:4], known[:, [place]]))
+            parts.append(mean_contrasts(members, tops[:, :2], known[:, [place]], np.array([_RANK_SD, _MIDDLE_SD])))
+            parts.append(share_contrasts(members, tops[:, 2:4], known[:, [place]]))
             tops = tops[:, 4:]
-        parts.append(_share_contrasts(members, tops, rows[:, None]))
+        parts.append(share_contrasts(members, tops, rows[:, None]))
         if column.listed:
             new = _share_new(*next(values), rows, members)[:, None]
             parts.append(standardise(new, np.full(1, _ROOT_SHARE_SD / 2 * _unit(rows, members))))
@@ -66,48 +65,6 @@ def column_contrasts(
         names.extend([column.name] * blocks[-1].shape[1])
         start = end
     return np.concatenate(blocks, axis=1), names
-
-
-def pair_contrasts(snapshot: PieceSums, batch: PieceSums, members: Members) -> tuple[Scores, int, int]:
-    """Return each draw's largest absolute pair-cell contrast, the pair of the first draw's, and the number of cells.
-
-    The cells of a pair in which less than one row of a batch is expected count as one, so that rows which arrive
-    where the snapshot is as good as empty are seen. Which cells these are depends on the whole pool alone.
-    """
-    rows = np.concatenate([snapshot.rows, batch.rows])
-    largest, n_cells, pair, best = np.zeros(len(members)), 0, 0, -1.0
-    block = 64 * N_CELLS  # bounds the memory
-    for start in range(0, snapshot.pairs.shape[1], block):
-        cells = np.concatenate([snapshot.pairs[:, start : start + block], batch.pairs[:, start : start + block]])
-        pairs = np.arange(start, start + cells.shape[1]) // N_CELLS
-        common = cells.sum(axis=0) / rows.sum() * batch.rows.sum() > FEWEST_EXPECTED
-        rare = np.where(common, np.float32(0), cells).reshape(len(cells), -1, N_CELLS).sum(axis=2)
-        tops = np.concatenate([cells[:, common], rare], axis=1).astype(np.float64)
-        pairs = np.concatenate([pairs[common], np.unique(pairs)])
-        known = tops.any(axis=0)
-        if not known.any():
-            continue
-        sizes = np.abs(_share_contrasts(members, tops[:, known], rows[:, None]))
-        largest = np.maximum(largest, sizes.max(axis=1))
-        n_cells += int(known.sum())
-        top = int(np.argmax(sizes[0]))
-        if sizes[0, top] > best:
-            pair, best = int(pairs[known][top]), float(sizes[0, top])
-    return largest, pair, n_cells
-
-
-def pair_distance(snapshot: PieceSums, batch: PieceSums, members: Members, pair: int) -> float:
-    """Total variation distance of one pair's table between the first draw and the rest, beyond that of the other draws.
-
-    "Beyond" is a difference of squares, under a root: about 0 for a draw like any other, the plain distance for a large
-    one.
-    """
-    cells = np.concatenate([part.pairs[:, pair * N_CELLS : (pair + 1) * N_CELLS] for part in (snapshot, batch)])
-    rows = np.concatenate([snapshot.rows, batch.rows])
-    inside, n_inside = members @ cells, (members @ rows)[:, None]
-    outside = (cells.sum(axis=0) - inside) / (rows.sum() - n_inside)
-    distances = np.abs(inside / n_inside - outside).sum(axis=1) / 2
-    return beyond_chance(float(distances[0]), distances[1:])
 
 
 def beyond_chance(distance: float, null: Scores) -> float:
@@ -119,7 +76,7 @@ def beyond_chance(distance: float, null: Scores) -> float:
     return float(max(distance**2 - np.mean(np.square(null)), 0.0) ** 0.5)
 
 
-def _mean_contrasts(members: Members, tops: Scores, bottoms: Scores, sds: Scores) -> Scores:
+def mean_contrasts(members: Members, tops: Scores, bottoms: Scores, sds: Scores) -> Scores:
     """Return t statistics of means per row, `tops / bottoms`; `sds` are what independent rows would have at least."""
     inside, outside, variance, unit = _two_samples(members, tops, bottoms)
     with np.errstate(invalid="ignore"):
@@ -127,7 +84,7 @@ def _mean_contrasts(members: Members, tops: Scores, bottoms: Scores, sds: Scores
     return np.asarray(np.nan_to_num(contrasts, nan=0.0))  # nan: no value is known on one side, nothing to compare
 
 
-def _share_contrasts(members: Members, tops: Scores, bottoms: Scores) -> Scores:
+def share_contrasts(members: Members, tops: Scores, bottoms: Scores) -> Scores:
     """Return t statistics of shares on the scale of their square roots, on which rare and common ones spread alike.
 
     That scale is too steep near 0: a cell of 9 expected rows that has none would count as 6 standard deviations, though

@@ -114,9 +114,10 @@ def _notes(baseline: Baseline, current: DataFrame, compared: DataFrame, n_draws:
     if constant:
         notes.append(f"Nothing to test, one value only: {', '.join(constant)}.")
     if null.n_pairs > len(null.pairs):
+        n_columns = len({place for triple in null.triples for place in triple})
         notes.append(
             f"{len(null.pairs)} of {null.n_pairs} column pairs were looked at: those that depend most on each other in"
-            " the snapshot."
+            f" the snapshot. Three columns together were looked at among {n_columns} of them."
         )
     return tuple(notes)
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from html import escape
 from pathlib import Path
 
+from monitors.words import listed
 from records.drift import ColumnDrift, DriftReport
 from records.errors import StorageFull
 
@@ -88,9 +89,7 @@ def _lead(report: DriftReport, *, unusual: bool) -> str:
     )
     words += f" {_columns(n_drifted)} of {len(report.columns)} drifted." if n_drifted else " No column drifted."
     if unusual and not math.isnan(joint.effect):
-        words += (
-            f" Most telling: {' and '.join(joint.columns)} go together in another way (distance {joint.effect:.2f})."
-        )
+        words += f" Most telling: {listed(joint.columns)} go together in another way (distance {joint.effect:.2f})."
     elif unusual:
         how = "each by itself" if joint.family == "one column" else "many small shifts together"
         words += f" Most telling: {', '.join(joint.columns)} ({how})."

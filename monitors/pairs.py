@@ -39,11 +39,11 @@ def telling_pairs(contrast: Contrast) -> list[Pair]:
     for column in contrast.columns:
         n_codes = contrast.n_codes[column]
         counts = [count(sample.codes[column], sample.weights, n_codes)[None] for sample in (before, now)]
-        alone[column] = float(_deviances(counts[0], counts[1])[0])
+        alone[column] = float(deviances(counts[0], counts[1])[0])
     usable = [pair for pair in before.pairs if set(pair) <= set(contrast.columns)]
     for alike in _grouped(usable, lambda pair: (pair[0], numeric[pair[1]])):  # few at a time, to spare memory
         tables = [np.stack([sample.pairs[pair].ravel() for pair in alike]) for sample in (before, now)]
-        whole.update(zip(alike, _deviances(tables[0], tables[1]).tolist(), strict=True))
+        whole.update(zip(alike, deviances(tables[0], tables[1]).tolist(), strict=True))
     excess = {pair: whole[pair] - alone[pair[0]] - alone[pair[1]] for pair in usable}
     half = SCREENED_PAIRS // 2
     ranked = (sorted(usable, key=lambda pair: -scores[pair])[:half] for scores in (whole, excess))
@@ -87,10 +87,10 @@ def _grouped(pairs: Iterable[Pair], shape: Callable[[Pair], Any]) -> Iterator[li
         yield list(alike)
 
 
-def _deviances(before: Counts, now: Counts) -> NDArray[np.float64]:
+def deviances(before: Counts, now: Counts) -> NDArray[np.float64]:
     """Return the G statistic of two samples in each row of cells, standardised by its degrees of freedom.
 
-    >>> _deviances(np.array([[25.0, 25.0, 25.0, 25.0]]), np.array([[9.0, 1.0, 1.0, 9.0]])).round(2).tolist()
+    >>> deviances(np.array([[25.0, 25.0, 25.0, 25.0]]), np.array([[9.0, 1.0, 1.0, 9.0]])).round(2).tolist()
     [3.91]
     """
     rows = before + now

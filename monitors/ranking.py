@@ -13,11 +13,12 @@ from pandas import DataFrame
 from scipy import stats
 
 from monitors.calibration import Null
-from monitors.contrasts import Scores, column_contrasts, pair_contrasts, pair_distance, standardise
+from monitors.contrasts import Scores, column_contrasts, standardise
+from monitors.joint import pair_contrasts, pair_distance, triple_contrasts, triple_distance
 from monitors.pieces import Members, Pieces, draw, rank_p, split
 from monitors.sketch import add_up
 
-ONE_COLUMN, COLUMN_PAIR, MANY_COLUMNS = "one column", "column pair", "many columns"
+ONE_COLUMN, COLUMN_PAIR, THREE_COLUMNS, MANY_COLUMNS = "one column", "column pair", "three columns", "many columns"
 NAMED_P = 0.01
 MOST_NAMED = 5
 _HIGHEST_SCORE = 300.0
@@ -29,7 +30,7 @@ class Ranked:
 
     `statistic` is the largest family score (minus the decimal logarithm of its Bonferroni p-value from Student's t),
     `p_value` its rank among `n_draws`, `family` where it comes from and `columns` which carry it. `distance` is, for a
-    pair, the total variation distance of its table of classes beyond what draws show; `nan` for the other families.
+    pair or a triple, the total variation distance of its table beyond what draws show; `nan` for the other families.
     """
 
     statistic: float
@@ -50,15 +51,20 @@ def rank(null: Null, current: DataFrame, *, time: str, seed: int = 0) -> Ranked:
     order = np.argsort(current[time].to_numpy(dtype="datetime64[ns]"), kind="stable")
     ids = np.empty(len(current), dtype=np.int64)
     ids[order] = split(len(current), pieces.per_batch)
-    batch = add_up(current, null.columns, null.pairs, ids, pieces.per_batch, names=null.sums.names)
+    batch = add_up(
+        current, null.columns, null.pairs, ids, pieces.per_batch, triples=null.triples, names=null.sums.names
+    )
     members = _draws(pieces, seed)
     single, names = column_contrasts(null.columns, null.sums, batch, members)
     pair, best_pair, n_cells = pair_contrasts(null.sums, batch, members)
     freedom = members.shape[1] - 2
     total = np.log(np.square(single).sum(axis=1, keepdims=True) + 1e-12)
+    triples = null.sums.triples, batch.triples, np.concatenate([null.sums.rows, batch.rows]), members
+    triple, best_triple = triple_contrasts(*triples) if null.triples else (np.zeros(len(members)), 0)
     families = {
         ONE_COLUMN: _score(np.abs(single).max(axis=1), single.shape[1], freedom),
         COLUMN_PAIR: _score(pair, n_cells, freedom),
+        THREE_COLUMNS: _score(triple, len(null.triples), freedom),
         MANY_COLUMNS: _score(standardise(total, np.full(1, 1e-6))[:, 0], 1, len(members) - 2),
     }
     statistics = np.max(list(families.values()), axis=0)
@@ -67,6 +73,9 @@ def rank(null: Null, current: DataFrame, *, time: str, seed: int = 0) -> Ranked:
     if family == COLUMN_PAIR:
         carriers = tuple(null.columns[place].name for place in null.pairs[best_pair])
         distance = pair_distance(null.sums, batch, members, best_pair)
+    elif family == THREE_COLUMNS:
+        carriers = tuple(null.columns[place].name for place in null.triples[best_triple])
+        distance = triple_distance(*triples, best_triple)
     else:
         carriers = _carriers(np.abs(single[0]), names, freedom, alone=family == ONE_COLUMN)
     p_value = rank_p(float(statistics[0]), statistics[1:])

@@ -17,6 +17,7 @@ from pandas import DataFrame, Series
 from scipy import sparse
 
 from monitors.pieces import Ids
+from monitors.triples import Triple, add_up_triples
 
 N_QUANTILES = 200
 N_LEVELS = 15
@@ -86,6 +87,14 @@ class ColumnSketch:
         classes = np.where(known, np.minimum(rank * (N_CLASSES - 1), N_CLASSES - 2), N_CLASSES - 1)
         return (np.asarray(share, dtype=np.float64) for share in shares), known, classes.astype(np.uint8)
 
+    def sides(self, classes: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return +1 or -1 for the two sides of a column, 0 where missing, of each row's class for pairs.
+
+        They are the lower and the upper half of what is ranked, the commonest level and the others of what is not.
+        """
+        upper = classes >= (N_CLASSES - 1) // 2 if self.ranked else classes > 0
+        return np.where(classes == N_CLASSES - 1, 0, np.where(upper, 1, -1)).astype(np.float32)
+
     def codes(self, column: Series) -> Ids:
         """Return the place of each value among the levels; after them come "other" and missing."""
         listed = {level: code for code, level in enumerate(self.levels)}
@@ -132,7 +141,8 @@ class PieceSums:
     """Sums over the rows of each piece, one row per piece (the last for rows in none).
 
     `rows` counts rows, shape `(n,)`; `known` known values, `(n, n_columns)`; `single` has the features of all columns
-    side by side, `(n, n_features)`; `pairs` the 49 cells of each pair of columns, `(n, n_pairs * 49)`; `values` how
+    side by side, `(n, n_features)`; `pairs` the 49 cells of each pair of columns, `(n, n_pairs * 49)`; `triples` the
+    products of sides (`monitors.triples`), `(n, n_triples)`; `values` how
     often each value (or word) of each listed column occurs, `(n_values, n)` for each, with the `names` of these values.
     """
 
@@ -140,6 +150,7 @@ class PieceSums:
     known: Sums
     single: Sums
     pairs: NDArray[np.float32]
+    triples: NDArray[np.float32]
     values: tuple[sparse.csr_matrix, ...]
     names: tuple[tuple[str, ...], ...]
 
@@ -151,12 +162,13 @@ def add_up(
     ids: Ids,
     n_pieces: int,
     *,
+    triples: Sequence[Triple] = (),
     names: Sequence[tuple[str, ...]] = (),
 ) -> PieceSums:
     """Add up the rows of a normalised frame by piece; `ids` has the piece of each row, `0 .. n_pieces - 1`.
 
-    `pairs` are places of columns; `names` are the values of the listed columns that have a row in `values` already, and
-    what is new here comes after them.
+    `pairs` and `triples` are places of columns; `names` are the values of the listed columns that have a row in
+    `values` already, and what is new here comes after them.
     """
     single: list[Sums] = []
     known: list[Sums] = []
@@ -183,9 +195,20 @@ def add_up(
         np.stack(known, axis=1),
         np.stack(single, axis=1),
         tables.transpose(1, 0, 2).reshape(n_pieces, -1).astype(np.float32),
+        add_up_triples(_sides(columns, classes, triples), triples, ids, n_pieces),
         tuple(values),
         tuple(all_names),
     )
+
+
+def _sides(
+    columns: Sequence[ColumnSketch], classes: Sequence[NDArray[np.int64]], triples: Sequence[Triple]
+) -> NDArray[np.float32]:
+    """The sides of the columns that triples name, one column each; of the others 0."""
+    sides = np.zeros((len(classes[0]), len(columns)), dtype=np.float32)
+    for place in {place for triple in triples for place in triple}:
+        sides[:, place] = columns[place].sides(classes[place].astype(np.uint8))
+    return sides
 
 
 def _sums(ids: Ids, weights: NDArray[Any], n_pieces: int) -> Sums:

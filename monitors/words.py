@@ -1,6 +1,7 @@
 """One column's change in a sentence that a person can read."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,6 +150,15 @@ def number(value: float, sd: float) -> str:
     if abs(value) >= 1e9 or places > 9:
         return f"{value:.4g}"
     return f"{round(value, min(places, 9)) + 0.0:.{max(places, 0)}f}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write names as a list.
+
+    >>> listed(("temp",)), listed(("temp", "wind", "rain"))
+    ('temp', 'temp, wind and rain')
+    """
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def value_text(value: object) -> str:

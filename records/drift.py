@@ -41,9 +41,9 @@ class ColumnDrift:
 class JointDrift:
     """The joint test of a whole batch: `statistic` is the largest family score, `columns` those that carry it.
 
-    `effect` is, for the family "column pair", the total variation distance of the two columns' joint table, in
-    `[0, 1]`: how much they changed together even if neither changed by itself. It is `nan` for the other families,
-    whose effects the columns have.
+    `effect` is, for the families "column pair" and "three columns", the total variation distance of the columns' joint
+    table, in `[0, 1]`: how much they changed together even if none changed by itself. It is `nan` for the other
+    families, whose effects the columns have.
     """
 
     statistic: float

@@ -5,7 +5,7 @@ import pytest
 from pandas import DataFrame
 
 from monitors.calibration import MOST_PAIRS, calibrate
-from monitors.ranking import COLUMN_PAIR, MANY_COLUMNS, ONE_COLUMN, Ranked, rank
+from monitors.ranking import COLUMN_PAIR, MANY_COLUMNS, ONE_COLUMN, THREE_COLUMNS, Ranked, rank
 from records.schema import Schema
 from tests.monitors.rows import rows_of, schema_of
 
@@ -114,3 +114,12 @@ def test_a_snapshot_of_one_moment_is_cut_at_random() -> None:
     snapshot = rows_of(40, seed=0)
     snapshot["at"] = datetime(2013, 1, 1, tzinfo=UTC)
     assert ranked(snapshot, rows_of(1, seed=1), length=DAY).p_value > 0.05
+
+
+def test_three_columns_that_go_together_in_another_way_are_found_though_no_pair_does() -> None:
+    snapshot, batch = rows_of(56, seed=0), rows_of(7, seed=1)
+    signs = np.sign(batch["x1"] * batch["x2"]) * np.where(np.arange(len(batch)) % 5 < 2, 1, np.sign(batch["x4"]))
+    batch["x4"] = batch["x4"].abs() * signs
+    found = ranked(snapshot, batch)
+    assert (found.p_value, found.family, found.columns) == (1 / 121, THREE_COLUMNS, ("x1", "x2", "x4"))
+    assert 0.15 < found.distance < 0.25  # 20 % of rows went elsewhere
