@@ -82,13 +82,17 @@ def random_days(
     """Yield 240 random days of a table as the snapshot and others as batches, so that there is no drift but weather.
 
     The days are numbered anew in random order, once per snapshot; each keeps its hours. `n_rows` random rows of each
-    day are taken, or all of them. Raises `ValueError` for more batches than days that are left.
+    day are taken, or all of them; days of fewer than half as many rows as the usual day (or than `n_rows`) are no days.
+    Raises `ValueError` for more batches than days that are left.
     """
     time = schema.time
     day = (frame[time] - frame[time].min().normalize()).dt.days.to_numpy()
+    rows_of = np.bincount(day)
+    whole = rows_of >= max(float(np.median(rows_of[rows_of > 0])) / 2, n_rows or 1)
+    frame, day = frame[whole[day]].reset_index(drop=True), day[whole[day]]
     for snapshot in range(n_snapshots):
         generator = np.random.default_rng([seed, snapshot])
-        order = generator.permutation(np.unique(day))
+        order = generator.permutation(np.flatnonzero(whole))
         if len(order) < N_REFERENCE_DAYS + n_batches:
             raise ValueError(f"{len(order)} days are no snapshot of {N_REFERENCE_DAYS} and {n_batches!r} batches")
         place = np.empty(day.max() + 1, dtype=np.int64)

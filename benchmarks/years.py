@@ -45,7 +45,7 @@ class Kind:
 
 def kinds(quick: bool) -> tuple[Kind, ...]:
     """Return weekly and daily windows, with independent rows and with a day effect of 0.1 sd on every number."""
-    n_weekly, n_daily = (2, 1) if quick else (40, 10)
+    n_weekly, n_daily = (2, 1) if quick else (40, 8)
     return tuple(
         kind
         for name, day_sd in (("independent rows", 0.0), ("a day effect", 0.1))
