@@ -12,6 +12,7 @@ from benchmarks.outside import installed
 from benchmarks.power import EFFECTS
 from benchmarks.report import Steps
 from benchmarks.rows import Maker, random_days
+from benchmarks.sources import Source
 from benchmarks.years import n_alarms, per_year
 
 TINY = Setting("mixed", 50, 2, 2, 3)
@@ -77,7 +78,7 @@ def test_nannyml_flags_small_batches_by_default() -> None:
 
 
 def test_the_benchmark_runs_without_nannyml_and_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = alarms.Source("mixed", 50, 2, lambda: TINY.drawn(seed=0), 2, 1, 2)
+    source = Source("mixed", 50, 2, lambda: TINY.drawn(seed=0), 2, 1, 2)
     monkeypatch.setattr(alarms, "sources_of", lambda _: [source])
     monkeypatch.setattr(years, "kinds", lambda _: (years.Kind("weekly", 3, 7, 56, 0.1, 2),))
     findings = alarms.measure(True, Steps(Progress(disable=True)), python=Path("not installed"))
