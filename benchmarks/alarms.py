@@ -1,160 +1,124 @@
-"""False alarms where nothing changed: ours, and Evidently's defaults on the same rows."""
+"""False alarms where nothing changed: ours, and those of Evidently's and NannyML's defaults on the same rows."""
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
-from pandas import DataFrame
-from scipy import stats
 
+from benchmarks import years
+from benchmarks.batches import PROMISED, SAMPLE_ROWS, Outcome, interval, outcomes, worst_by_chance
+from benchmarks.nannyml import Shares, flagged
+from benchmarks.outside import INSTALL, PEERS_PYTHON
 from benchmarks.report import Findings, Steps, Table, run
-from benchmarks.rows import DAY, KINDS, Maker, flights_by_random_days
-from monitors.baseline import Baseline, prepare
-from monitors.evidently_report import column_scores, is_p_value
-from monitors.ranking import rank
-from monitors.thresholds import judge_columns
-from records.schema import Schema
+from benchmarks.sources import Source, sources_of
 
-ABOUT = "False alarms where nothing changed, by batch size and number of columns."
-PROMISED = 0.05
-SAMPLE_ROWS = 50_000  # what `watch` looks at of a larger window
-_EVIDENTLY_DISTANCE, _EVIDENTLY_P = 0.1, 0.05
+ABOUT = "False alarms where nothing changed, by batch size and number of columns, and per year."
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the table: what rows, how many per batch, and how many batches of how many snapshots."""
-
-    kind: str
-    n_rows: int
-    n_columns: int
-    n_snapshots: int
-    n_batches: int
-
-    def pairs(self, seed: int) -> Iterator[tuple[Schema, DataFrame, DataFrame]]:
-        """Yield snapshot and batch, drawn alike: a day against 120 (fewer of large ones) days."""
-        n_sampled = min(self.n_rows, SAMPLE_ROWS)
-        n_days = int(np.clip(2_000_000 // (n_sampled * self.n_columns), 6, 120))
-        maker = Maker(self.kind, self.n_columns)
-        for snapshot in range(self.n_snapshots):
-            generator = np.random.default_rng([seed, snapshot, self.n_rows, self.n_columns, KINDS.index(self.kind)])
-            reference = maker.rows(n_sampled * n_days, n_days, generator)
-            for _ in range(self.n_batches):
-                yield maker.schema, reference, maker.rows(n_sampled, 1, generator)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one batch got: our p-value, whether we called a column drifted, and the share of columns Evidently did."""
-
-    p_value: float
-    column_drifted: bool
-    evidently_share: float
-
-
-def outcomes(pairs: Iterable[tuple[Schema, DataFrame, DataFrame]], *, length: timedelta = DAY) -> Iterator[Outcome]:
-    """Judge batches; the baseline of a snapshot is made once."""
-    known: tuple[DataFrame, Baseline] | None = None
-    for schema, reference, batch in pairs:
-        if known is None or known[0] is not reference:
-            known = reference, prepare(reference, schema, len(batch), length=length)
-        baseline = known[1]
-        compared = baseline.comparable(batch)
-        p_value = rank(baseline.null, compared, time=schema.time).p_value
-        scores = column_scores(baseline.sample, compared, schema)
-        drifted = any(test.drifted for test in judge_columns(scores, baseline.scores).values())
-        flagged = [
-            score.score < _EVIDENTLY_P if is_p_value(score.method) else score.score >= _EVIDENTLY_DISTANCE
-            for score in scores
-            if not score.part.of_missing
-        ]
-        yield Outcome(p_value, drifted, float(np.mean(flagged)))
-
-
-def interval(n_hits: int, n_trials: int) -> tuple[float, float]:
-    """Return the exact 95 % interval of a share (Clopper & Pearson 1934).
-
-    >>> [round(end, 3) for end in interval(3, 60)]
-    [0.01, 0.139]
-    """
-    found = stats.binomtest(n_hits, n_trials).proportion_ci(0.95)
-    return float(found.low), float(found.high)
-
-
-def measure(quick: bool, steps: Steps) -> Findings:
-    """Measure every setting, then random days of real flights."""
-    settings = _settings(quick)
-    n_flights = 10 if quick else 100
-    rows: list[tuple[object, ...]] = []
-    with steps.counted("settings", len(settings) + 1) as count:
-        for setting in settings:
-            found = list(outcomes(setting.pairs(seed=1)))
-            rows.append((setting.kind, setting.n_rows, setting.n_columns, *_figures(found)))
-            count()
-        found = list(outcomes(flights_by_random_days(n_flights, seed=1)))
-        rows.append(("real flights, random days", "about 920", 22, *_figures(found)))
-        count()
-    header = ("rows like", "batch rows", "columns", "batches", "p ≤ .05", "95 % interval", "a column drifted",
-              "Evidently: any column", "Evidently: share of columns")  # fmt: skip
-    ours = [float(str(row[4])) for row in rows]
-    worst = int(np.argmax(ours))
-    above = sum(_low(row) > PROMISED for row in rows)
-    note = (
-        f"{above} of {len(rows)} intervals lie above the promised {PROMISED:g}; at true rates of exactly that, about"
-        f" {0.025 * len(rows):.1f} would. A window of 1 000 000 rows is judged by its sample of {SAMPLE_ROWS:,} rows."
-        " Batches of one snapshot share its luck, so intervals are somewhat too narrow."
-    )
+def measure(quick: bool, steps: Steps, *, python: Path = PEERS_PYTHON) -> Findings:
+    """Measure every setting, random days of real flights, and years."""
+    sources = sources_of(quick)
+    small = [source for source in sources if source.n_nannyml]
+    found: list[list[Outcome]] = []
+    with ThreadPoolExecutor(1) as beside:  # NannyML is another process, whose import alone takes 8 s
+        nannyml = beside.submit(flagged, [(one.drawn(), one.n_nannyml) for one in small], python=python)
+        with steps.counted("settings", len(sources)) as count:
+            for source in sources:
+                found.append(list(outcomes(source.drawn(), n_compared=source.n_compared, n_judged=source.n_judged)))
+                count()
+        yearly, alarms_per_year = years.measure(quick, steps)
+        with steps.counted("NannyML", 1):
+            told = nannyml.result()
+    by_source = dict(zip([source.label for source in small], told or (), strict=False))
+    ours, figures = _ours(sources, found)
+    peers, peer_rates = _peers(sources, found, by_source)
     return Findings(
         "Snapshot and batch are drawn alike, so every alarm is false. We promise that at most 5 % of such batches have"
-        " a p-value of .05, and that at most 5 % have any column called drifted. Evidently's defaults (distance 0.1,"
-        " p-value .05) judge the same rows.",
-        [Table("Share of undrifted batches that are flagged", header, rows, note)],
-        {
-            "worst_false_alarm_rate": ours[worst],
-            "worst_interval": str(rows[worst][5]),
-            "intervals_above_promised": above,
-            "mean_false_alarm_rate": float(np.average(ours, weights=[int(str(row[3])) for row in rows])),
-            "promised": PROMISED,
-            "peer_rates": {f"evidently, {row[0]}, {row[1]} rows, {row[2]} columns": row[7] for row in rows},
-        },
+        " a p-value of .05, that at most 5 % have any column called drifted, and as many alarms a year as the user"
+        " allows. Real days are the flights of 2013, their days in random order: 240 are the snapshot, others batches.",
+        [ours, peers, yearly],
+        {**figures, "promised": PROMISED, "false_alarms_per_year": alarms_per_year, "peer_rates": peer_rates},
     )
 
 
-def _settings(quick: bool) -> list[Setting]:
-    if quick:
-        return [Setting("mixed", n_rows, n_columns, 1, 12) for n_rows, n_columns in ((50, 2), (50, 30), (500, 10))]
-    found = []
-    for kind in KINDS:
-        for n_rows in (50, 100, 200, 500, 2_000, 20_000, 1_000_000):
-            for n_columns in (2, 30, 200):
-                work = min(n_rows, SAMPLE_ROWS) * n_columns
-                if work > 2_000_000 and kind != "mixed":
-                    continue  # the largest tables are measured once
-                n_batches = int(np.clip(4_000_000 / (work + 20_000), 4, 30))
-                found.append(
-                    Setting(kind, n_rows, n_columns, 2 if n_columns == 200 or work > 500_000 else 5, n_batches)
-                )
-    return found
-
-
-def _figures(found: list[Outcome]) -> tuple[object, ...]:
-    n_hits = sum(one.p_value <= PROMISED for one in found)
-    low, high = interval(n_hits, len(found))
-    return (
-        len(found),
-        n_hits / len(found),
-        f"{low:.3f} to {high:.3f}",
-        float(np.mean([one.column_drifted for one in found])),
-        float(np.mean([one.evidently_share > 0 for one in found])),
-        float(np.mean([one.evidently_share for one in found])),
+def _ours(sources: Sequence[Source], found: Sequence[Sequence[Outcome]]) -> tuple[Table, dict[str, object]]:
+    rows, rates, lows = [], [], []
+    for source, batches in zip(sources, found, strict=True):
+        n_hits = sum(one.p_value <= PROMISED for one in batches)
+        low, high = interval(n_hits, len(batches))
+        judged = [one.column_drifted for one in batches if not math.isnan(one.column_drifted)]
+        shown = f"{low:.3f} to {high:.3f}"
+        rates.append(n_hits / len(batches))
+        lows.append(low)
+        rows.append((source.name, source.n_rows, source.n_columns, len(batches), rates[-1], shown,
+                     len(judged), float(np.mean(judged)) if judged else math.nan))  # fmt: skip
+    n_batches = [len(batches) for batches in found]
+    worst, above = int(np.argmax(rates)), sum(low > PROMISED for low in lows)
+    every = [one for batches in found for one in batches]
+    n_hits = sum(one.p_value <= PROMISED for one in every)
+    low, high = interval(n_hits, len(every))
+    judged = [one.column_drifted for one in every if not math.isnan(one.column_drifted)]
+    chance = worst_by_chance(n_batches)
+    note = (
+        f"{above} of {len(rows)} intervals lie above the promised {PROMISED:g}; were all true rates exactly that, about"
+        f" {0.025 * len(rows):.1f} would. The worst setting has {rates[worst]:.3f}; by chance alone it would be"
+        f" {chance:.3f} or less in 95 of 100 runs. Over all {len(every):,} batches the rate is"
+        f" {n_hits / len(every):.4f} ({low:.4f} to {high:.4f}); of {len(judged):,} batches judged by column"
+        f" {float(np.mean(judged)) if judged else math.nan:.3f} had one called drifted. A window of 1 000 000 rows is"
+        f" judged by its sample of {SAMPLE_ROWS:,} rows. Five to 25 batches share a snapshot and its luck,"
+        " which makes intervals too narrow by a few per cent, and more where a snapshot has few days."
     )
+    header = ("rows like", "batch rows", "columns", "batches", "p ≤ .05", "95 % interval", "judged by column",
+              "a column drifted")  # fmt: skip
+    return Table("Share of undrifted batches that we flag", header, rows, note), {
+        "worst_false_alarm_rate": rates[worst],
+        "worst_interval": rows[worst][5],
+        "worst_setting": sources[worst].label,
+        "worst_by_chance": chance,
+        "intervals_above_promised": above,
+        "n_settings": len(rows),
+        "mean_false_alarm_rate": n_hits / len(every),
+        "mean_interval": f"{low:.4f} to {high:.4f}",
+    }
 
 
-def _low(row: tuple[object, ...]) -> float:
-    low = float(str(row[5]).split(" to ")[0])
-    return low if math.isfinite(low) else 0.0
+def _peers(
+    sources: Sequence[Source], found: Sequence[Sequence[Outcome]], nannyml: dict[str, Shares]
+) -> tuple[Table, dict[str, float]]:
+    rows = []
+    rates: dict[str, dict[str, float]] = {"evidently": {}, "nannyml": {}, "nannyml, daily chunks": {}}
+    for source, batches in zip(sources, found, strict=True):
+        own = nannyml.get(source.label)
+        shares = (
+            [one.evidently_share for one in batches if not math.isnan(one.evidently_share)],
+            own.default if own else (),
+            own.daily if own else (),
+        )
+        cells = [cell for some in shares for cell in _any_and_share(some)]
+        rows.append((source.name, source.n_rows, source.n_columns, len(shares[0]), len(shares[1]), *cells))
+        for name, some in zip(rates, shares, strict=True):
+            if some:
+                rates[name][source.label] = _any_and_share(some)[0]
+    header = ("rows like", "batch rows", "columns", "batches", "of them NannyML",
+              "Evidently: any column", "share of columns", "NannyML: any column", "share of columns",
+              "NannyML, daily chunks: any column", "share of columns")  # fmt: skip
+    note = (
+        "The first batches of the table above. Evidently: distance 0.1, p-value .05. NannyML: Jensen-Shannon distance"
+        " beyond three standard deviations of the snapshot's chunks, in any chunk; by default it cuts a batch into ten"
+        " chunks, and the snapshot too, so that the chunks it compares have other sizes. It is run where batches are"
+        " small." + ("" if nannyml else f" NannyML is not installed. {INSTALL}")
+    )
+    return Table("Share of the same batches that peers' defaults flag", header, rows, note), {
+        f"{name}, {label}": rate for name, by_label in rates.items() for label, rate in by_label.items()
+    }
+
+
+def _any_and_share(shares: Sequence[float]) -> tuple[float, float]:
+    if not shares:
+        return math.nan, math.nan
+    return float(np.mean([share > 0 for share in shares])), float(np.mean(shares))
 
 
 if __name__ == "__main__":

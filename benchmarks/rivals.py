@@ -1,7 +1,5 @@
 """What else finds slices: the leaves of a domain decision tree, and pysubgroup in an environment of its own."""
 
-import json
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -13,13 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeClassifier
 
+from benchmarks.outside import installed, told
 from monitors.membership import meet
 from monitors.scan import Totals, log_likelihood_ratio
 from records.schema import Schema
 from records.slice import Between, Condition, OneOf
 
-PEERS = Path(__file__).resolve().parent / "peers"
-PEERS_PYTHON = PEERS / ".venv" / "bin" / "python"
 N_BEST = 3
 TREE_DEPTH = 6
 TREE_SMALLEST_LEAF = 0.005
@@ -56,7 +53,7 @@ def subgroups(
 
     It gets at most `n_rows` of each frame.
     """
-    if not python.exists():
+    if not installed("pysubgroup", python):
         return None
     sampled = [
         frame[list(schema.features)].sample(min(n_rows, len(frame)), random_state=seed).assign(now=is_now)
@@ -65,10 +62,9 @@ def subgroups(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.parquet"
         pd.concat(sampled, ignore_index=True).to_parquet(path)
-        command = [str(python), str(PEERS / "subgroups.py"), str(path), "now", str(N_BEST)]
-        told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-    found = [[_condition(selector, schema) for selector in selectors] for selectors in told["subgroups"]]
-    return [meet(conditions, now) for conditions in found], float(told["seconds"])
+        answer = told("subgroups.py", str(path), "now", str(N_BEST), python=python)
+    found = [[_condition(selector, schema) for selector in selectors] for selectors in answer["subgroups"]]
+    return [meet(conditions, now) for conditions in found], float(answer["seconds"])
 
 
 def _condition(selector: Mapping[str, Any], schema: Schema) -> Condition:

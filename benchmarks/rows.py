@@ -1,4 +1,4 @@
-"""Rows to measure alarms on: generated without drift or with one known change, and real flights by random days."""
+"""Rows to measure alarms on: generated without drift or with one known change, and real ones by random days."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from records.schema import Schema
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 N_ZIPF = 100
+N_REFERENCE_DAYS = 240
 
 Draw = Callable[[np.random.Generator, int], NDArray[np.float64]]
 _TAILS: dict[str, Draw] = {
@@ -66,20 +67,41 @@ class Maker:
         return frame
 
 
-def flights_by_random_days(n_batches: int, seed: int) -> Iterator[tuple[Schema, DataFrame, DataFrame]]:
-    """Yield the flights of 240 random days of 2013 and those of one other day, so that there is no drift but weather.
+@dataclass(frozen=True, slots=True)
+class Undrifted:
+    """A snapshot, and batches that are drawn like it, made one after another."""
 
-    The days of the reference are the same in every pair, and numbered anew in random order.
+    schema: Schema
+    reference: DataFrame
+    batches: Iterator[DataFrame]
+
+
+def random_days(
+    frame: DataFrame, schema: Schema, *, n_rows: int | None, n_snapshots: int, n_batches: int, seed: int
+) -> Iterator[Undrifted]:
+    """Yield 240 random days of a table as the snapshot and others as batches, so that there is no drift but weather.
+
+    The days are numbered anew in random order, once per snapshot; each keeps its hours. `n_rows` random rows of each
+    day are taken, or all of them; days of fewer than half as many rows as the usual day (or than `n_rows`) are no days.
+    Raises `ValueError` for more batches than days that are left.
     """
-    from deploy import flights
-
-    frame = flights.read().drop(columns=flights.SCHEMA.target)
-    day = (frame[flights.SCHEMA.time] - pd.Timestamp(flights.ANCHOR)).dt.days.to_numpy()
-    order = np.random.default_rng(seed).permutation(np.unique(day))
-    place = np.empty(day.max() + 1, dtype=np.int64)
-    place[order] = np.arange(len(order))
-    moved = frame[flights.SCHEMA.time] + pd.to_timedelta(place[day] - day, unit="D")
-    frame = frame.assign(**{flights.SCHEMA.time: moved.dt.as_unit("ns")})
-    reference = frame[place[day] < 240].reset_index(drop=True)
-    for batch in range(n_batches):
-        yield flights.SCHEMA, reference, frame[place[day] == 240 + batch].reset_index(drop=True)
+    time = schema.time
+    day = (frame[time] - frame[time].min().normalize()).dt.days.to_numpy()
+    rows_of = np.bincount(day)
+    whole = rows_of >= max(float(np.median(rows_of[rows_of > 0])) / 2, n_rows or 1)
+    frame, day = frame[whole[day]].reset_index(drop=True), day[whole[day]]
+    for snapshot in range(n_snapshots):
+        generator = np.random.default_rng([seed, snapshot])
+        order = generator.permutation(np.flatnonzero(whole))
+        if len(order) < N_REFERENCE_DAYS + n_batches:
+            raise ValueError(f"{len(order)} days are no snapshot of {N_REFERENCE_DAYS} and {n_batches!r} batches")
+        place = np.empty(day.max() + 1, dtype=np.int64)
+        place[order] = np.arange(len(order))
+        moved = frame[time] + pd.to_timedelta(place[day] - day, unit="D")
+        numbered = frame.assign(**{time: moved.dt.as_unit("ns")}).iloc[generator.permutation(len(frame))]
+        new_day = place[day][numbered.index.to_numpy()]
+        if n_rows is not None:
+            some = (Series(new_day).groupby(new_day).cumcount() < n_rows).to_numpy()
+            numbered, new_day = numbered[some], new_day[some]
+        later = (numbered[new_day == N_REFERENCE_DAYS + batch].reset_index(drop=True) for batch in range(n_batches))
+        yield Undrifted(schema, numbered[new_day < N_REFERENCE_DAYS].reset_index(drop=True), later)

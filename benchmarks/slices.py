@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.outside import INSTALL, PEERS_PYTHON
 from benchmarks.planted import SCHEMA, Plan, Planted, Rows, drawn_from, mixed_rows, plant
 from benchmarks.report import Findings, Steps, Table, run
-from benchmarks.rivals import N_BEST, PEERS_PYTHON, TREE_DEPTH, Masks, subgroups, tree_leaves
+from benchmarks.rivals import N_BEST, TREE_DEPTH, Masks, subgroups, tree_leaves
 from deploy import flights
 from monitors.membership import inside, meet
 from monitors.slices import find
@@ -231,8 +232,7 @@ def _peers_table(beside: Mapping[Plan, Sequence[Mapping[str, Score | None]]], si
     note = (
         f"The best of the {N_BEST} best of each method. The tree tells batch from snapshot, to depth {TREE_DEPTH}, with"
         " categories in the order of their share. pysubgroup searches by beam to depth 3, on"
-        f" {sizes.n_subgroups:,} rows of each sample: on all of them one search takes minutes. It lives in an"
-        " environment of its own: `.tools/bin/uv sync --project benchmarks/peers`."
+        f" {sizes.n_subgroups:,} rows of each sample: on all of them one search takes minutes. {INSTALL}"
     )
     return Table("Beside other methods, on the same mixed rows", header, rows, note)
 
