@@ -58,14 +58,16 @@ def rank(null: Null, current: DataFrame, *, time: str, seed: int = 0) -> Ranked:
     single, names = column_contrasts(null.columns, null.sums, batch, members)
     pair, best_pair, n_cells = pair_contrasts(null.sums, batch, members)
     freedom = members.shape[1] - 2
-    total = np.log(np.square(single).sum(axis=1, keepdims=True) + 1e-12)
+    means = [names.index(column.name) for column in null.columns if column.ranked]  # mean ranks come first
+    sums = [np.square(part).sum(axis=1) for part in (single, single[:, means])]
+    totals = standardise(np.log(np.stack(sums, axis=1) + 1e-12), np.full(2, 1e-6)).max(axis=1)
     triples = null.sums.triples, batch.triples, np.concatenate([null.sums.rows, batch.rows]), members
     triple, best_triple = triple_contrasts(*triples) if null.triples else (np.zeros(len(members)), 0)
     families = {
         ONE_COLUMN: _score(np.abs(single).max(axis=1), single.shape[1], freedom),
         COLUMN_PAIR: _score(pair, n_cells, freedom),
         THREE_COLUMNS: _score(triple, len(null.triples), freedom),
-        MANY_COLUMNS: _score(standardise(total, np.full(1, 1e-6))[:, 0], 1, len(members) - 2),
+        MANY_COLUMNS: _score(totals, 2, len(members) - 2),
     }
     statistics = np.max(list(families.values()), axis=0)
     family = max(families, key=lambda name: float(families[name][0]))
