@@ -45,6 +45,7 @@ test-spark: $(SYNCED) ## Run the tests of tables that Spark reads (installs pysp
 	$(PYTHON) -m pytest -m spark $(ARGS)
 
 bench: $(SYNCED) ## Run every benchmark at full size and write docs/benchmarks (about an hour; ARGS="--quick" for a look)
+	$(UV) sync --locked --project benchmarks/peers
 	for name in alarms power slices scale; do $(PYTHON) -m benchmarks.$$name $(ARGS); done
 
 lint: $(SYNCED) ## Check style, types and who may import whom

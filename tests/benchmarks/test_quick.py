@@ -1,0 +1,33 @@
+"""Every benchmark's quick form runs as a command and ends with one JSON object of the figures it is for."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FIGURES = {
+    "alarms": {"worst_false_alarm_rate", "promised", "peer_rates", "false_alarms_per_year"},
+    "power": {"power", "peer_power"},
+    "slices": {"median_jaccard", "precision", "recall", "null_rate", "seconds"},
+    "scale": {
+        "speedup_vs_evidently_1m",
+        "peak_mib_10m",
+        "calibration_seconds_50_columns",
+        "backfill_365_seconds",
+    },
+}
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_quick_form_ends_with_its_figures(name: str) -> None:
+    pages = {page: page.stat().st_mtime_ns for page in (ROOT / "docs").rglob("*.md")}
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    figures = json.loads(ran.stdout.splitlines()[-1])
+    assert figures.keys() >= FIGURES[name]
+    assert {page: page.stat().st_mtime_ns for page in (ROOT / "docs").rglob("*.md")} == pages
