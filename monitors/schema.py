@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame, Series
 
+from monitors.moments import moments, seconds_of
+from monitors.words import quoted, shortened
 from records.errors import BadData, EmptyWindow
 from records.schema import Schema
-
-_LONGEST_QUOTE = 60
 
 
 def check_frame(frame: DataFrame, schema: Schema, *, where: str, need_target: bool = False) -> DataFrame:
@@ -65,7 +65,7 @@ def _check_columns(frame: DataFrame, schema: Schema, *, where: str, need_target:
         be, them = ("are", "them") if len(missing) > 1 else ("is", "it")
         raise BadData(
             f"{where}: column{'s' * (len(missing) > 1)} {names} {be} missing (there are:"
-            f" {_shortened(', '.join(sorted(present)), 400)}); add {them} or correct the names in the settings"
+            f" {shortened(', '.join(sorted(present)), 400)}); add {them} or correct the names in the settings"
         )
     twice = [name for name in (*needed, schema.target) if present.count(name) > 1]
     if twice:
@@ -80,48 +80,29 @@ def _keys(column: Series, where: str) -> Series:
     repeated = keys.duplicated()
     if repeated.any():
         raise BadData(
-            f"{where}: key column {column.name!r} holds {_quoted(keys[repeated].iloc[0])} more than once"
+            f"{where}: key column {column.name!r} holds {quoted(keys[repeated].iloc[0])} more than once"
             f" ({int(repeated.sum())} repeated rows); make the key unique"
         )
     return keys
+
+
+def _times(column: Series, where: str) -> Series:
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        raise BadData(
+            f"{where}: time column {column.name!r} holds numbers, such as {quoted(column.iloc[0])}; store it as a"
+            " timestamp"
+        )
+    _refuse_missing(column, column, where, "every row needs the time it belongs to")
+    return moments(column.reset_index(drop=True), "time", where).dt.as_unit("ns")
 
 
 def _days(column: Series, times: Series, where: str) -> Series:
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         return _numbers(column, where)
     known = column.reset_index(drop=True).dropna()
-    moments = _moments(known, "datetime", where).reindex(range(len(column)))
-    seconds: Series = (times.dt.floor("s") - moments.dt.floor("s")).dt.total_seconds()
-    return seconds / 86_400
-
-
-def _times(column: Series, where: str) -> Series:
-    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-        raise BadData(
-            f"{where}: time column {column.name!r} holds numbers, such as {_quoted(column.iloc[0])}; store it as a"
-            " timestamp"
-        )
-    _refuse_missing(column, column, where, "every row needs the time it belongs to")
-    return _moments(column.reset_index(drop=True), "time", where)
-
-
-def _moments(known: Series, role: str, where: str) -> Series:
-    """Return known times of any kind as UTC in nanoseconds, with the same index."""
-    if known.dtype == object:
-        kinds = known.map(lambda value: isinstance(value, (str, date, np.datetime64))).astype(bool)
-        if not kinds.all():
-            raise _unreadable(known, known[~kinds].iloc[0], role, where)
-    times = pd.to_datetime(known, utc=True, errors="coerce", format="ISO8601" if known.dtype == object else None)
-    if times.isna().any():
-        raise _unreadable(known, known[times.isna()].iloc[0], role, where)
-    return times.dt.as_unit("ns")
-
-
-def _unreadable(column: Series, value: object, role: str, where: str) -> BadData:
-    return BadData(
-        f"{where}: {role} column {column.name!r} holds {_quoted(value)}, which is no time; store it as a timestamp or"
-        " as text such as 2013-03-04T06:00:00Z"
-    )
+    seconds = seconds_of(known, "datetime", where).reindex(range(len(column)))
+    days: Series = (seconds_of(times, "time", where) - seconds) / 86_400
+    return days
 
 
 def _numbers(column: Series, where: str) -> Series:
@@ -132,7 +113,7 @@ def _numbers(column: Series, where: str) -> Series:
         bad = known[[_is_no_number(value) for value in known]]
         if len(bad):
             raise BadData(
-                f"{where}: numeric column {column.name!r} holds {_quoted(bad.iloc[0])} ({len(bad)} of {len(raw)} values"
+                f"{where}: numeric column {column.name!r} holds {quoted(bad.iloc[0])} ({len(bad)} of {len(raw)} values"
                 " are no numbers); convert it, or list the column under categorical"
             )
         raw = raw.where(raw.notna(), np.nan)
@@ -155,7 +136,7 @@ def _texts(column: Series, where: str) -> Series:
         codes, values = pd.factorize(raw)  # missing is code -1
     except TypeError:
         raise BadData(
-            f"{where}: column {column.name!r} holds {_quoted(raw.dropna().iloc[0])}, which is no single value; take it"
+            f"{where}: column {column.name!r} holds {quoted(raw.dropna().iloc[0])}, which is no single value; take it"
             " apart or leave the column out"
         ) from None
     texts = np.array([*(_text(value) for value in values), None], dtype=object)
@@ -179,8 +160,8 @@ def _targets(column: Series, schema: Schema, *, where: str, need_target: bool) -
         unknown = values[values.notna() & ~values.isin(schema.classes)]
         if len(unknown):
             raise BadData(
-                f"{where}: target column {column.name!r} holds {_quoted(unknown.iloc[0])}, which is none of the classes"
-                f" {_shortened(_listed(schema.classes), 200)}; correct it or add it to the classes in the settings"
+                f"{where}: target column {column.name!r} holds {quoted(unknown.iloc[0])}, which is none of the classes"
+                f" {shortened(_listed(schema.classes), 200)}; correct it or add it to the classes in the settings"
             )
     return values
 
@@ -196,11 +177,3 @@ def _refuse_missing(values: Series, column: Series, where: str, why: str) -> Non
 
 def _listed(values: Iterable[str]) -> str:
     return ", ".join(repr(value) for value in values)
-
-
-def _quoted(value: object) -> str:
-    return _shortened(repr(value), _LONGEST_QUOTE)
-
-
-def _shortened(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"

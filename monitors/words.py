@@ -12,7 +12,7 @@ from records.drift import Estimate
 
 _MOST_MOVES = 2
 _MOST_NEW = 2
-_LONGEST_VALUE = 40
+_LONGEST_VALUE, _LONGEST_QUOTE = 40, 60
 _SAME = 0.05  # in snapshot standard deviations: less is called the same
 _GAPS_FIRST = 0.01
 
@@ -169,3 +169,17 @@ def value_text(value: object) -> str:
     """
     text = " ".join(str(value)[: 4 * _LONGEST_VALUE].split())
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def quoted(value: object) -> str:
+    """Return a value as an error shows it: as it is written in code, 60 characters at most."""
+    return shortened(repr(value), _LONGEST_QUOTE)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text of at most `longest` characters.
+
+    >>> shortened("abcdef", 4)
+    'abc…'
+    """
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -201,7 +201,10 @@ def test_only_categorical_only_numeric_and_single_columns_can_be_measured(snapsh
 def test_any_table_that_passes_the_schema_can_be_measured(seed: int) -> None:
     """Heavy tails, gaps, ties, as many categories as rows, and sizes from 1 row: always a report, never a traceback."""
     generator = np.random.default_rng(seed)
-    schema = Schema("id", "at", "late", "regression", ("tail", "tied", "gaps"), ("name", "flag"))
+    schema = Schema(
+        "id", "at", "late", "regression", ("tail", "tied", "gaps"), ("name", "flag"), (), (), ("when",), ("said",)
+    )
+    words = np.array(["", " ", "the", "<b>", "\x00", "7", "naïve", "ключ", "a" * 300, None], dtype=object)
 
     def table(n_rows: int) -> DataFrame:
         return check_frame(
@@ -214,6 +217,10 @@ def test_any_table_that_passes_the_schema_can_be_measured(seed: int) -> None:
                     "gaps": np.where(generator.random(n_rows) < 0.7, np.nan, 1e-300),
                     "name": [f"n{value}" for value in generator.zipf(1.3, n_rows)],
                     "flag": generator.choice(np.array([True, False, None]), n_rows),
+                    "when": generator.choice(
+                        np.array(["1066-10-14", "9999-12-31", "2013-02-03T04:05:06.7+09:00", None]), n_rows
+                    ),
+                    "said": generator.choice(words[: generator.integers(1, len(words))], n_rows),
                 }
             ),
             schema,
@@ -222,6 +229,6 @@ def test_any_table_that_passes_the_schema_can_be_measured(seed: int) -> None:
 
     for n_reference, n_current in ((20, 1), (30, 40), (1500, 3), (1500, 700)):
         report = report_of(table(n_reference), table(n_current), schema=schema)
-        assert len(report.columns) == 5
+        assert len(report.columns) == 7
         assert 0 < report.joint.p_value <= 1
         assert all(0 < column.p_value <= column.adjusted_p <= 1 for column in report.columns)
