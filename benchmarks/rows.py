@@ -21,7 +21,8 @@ _TAILS: dict[str, Draw] = {
     "normal": lambda generator, n: generator.normal(size=n),
     "heavy-tailed": lambda generator, n: generator.standard_t(1.5, size=n),
 }
-KINDS = (*_TAILS, "Zipf categories", "mixed")
+EQUAL, N_EQUAL = "1 000 equal categories", 1_000
+KINDS = (*_TAILS, "Zipf categories", EQUAL, "mixed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class Maker:
     @property
     def schema(self) -> Schema:
         """The columns: numbers `x0 ...`, then categories `c0 ...`."""
-        n_numeric = {"Zipf categories": 0, "mixed": self.n_columns - self.n_columns // 6}.get(self.kind, self.n_columns)
+        n_numeric = {"Zipf categories": 0, EQUAL: 0, "mixed": self.n_columns - self.n_columns // 6}.get(
+            self.kind, self.n_columns
+        )
         numeric = tuple(f"x{place}" for place in range(n_numeric))
         categorical = tuple(f"c{place}" for place in range(self.n_columns - n_numeric))
         return Schema("id", "at", "y", "regression", numeric, categorical)
@@ -52,8 +55,8 @@ class Maker:
             heavy = self.kind == "heavy-tailed" or (self.kind == "mixed" and place % 5 >= 3)
             values = _TAILS["heavy-tailed" if heavy else "normal"](generator, n_rows)
             columns[name] = values + generator.normal(0, self.day_sd, n_days)[day] if self.day_sd else values
-        shares = 1 / np.arange(1, N_ZIPF + 1)
-        names = np.array([f"v{place:02d}" for place in range(N_ZIPF)], dtype=object)
+        shares = np.ones(N_EQUAL) if self.kind == EQUAL else 1 / np.arange(1, N_ZIPF + 1)
+        names = np.array([f"v{place:02d}" for place in range(len(shares))], dtype=object)
         for name in schema.categorical:
             columns[name] = generator.choice(names, n_rows, p=shares / shares.sum())
         frame = DataFrame(columns)

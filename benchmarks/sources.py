@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.batches import SAMPLE_ROWS, Setting
-from benchmarks.rows import Undrifted, random_days
+from benchmarks.rows import EQUAL, Undrifted, random_days
 
 SETTING_SECONDS = 5.0  # what the p-values of one setting may take, about
 _MOST_NANNYML_ROWS, _MOST_NANNYML_COLUMNS = 500, 30
@@ -51,6 +51,7 @@ def _generated(quick: bool) -> list[Source]:
                 large = min(n_rows, SAMPLE_ROWS) * n_columns > 2_000_000
                 if (large or n_columns == 30) if kind == "mixed" else not large:  # the largest are measured once
                     found.append(_sized(kind, n_rows, n_columns))
+    found += [_sized(EQUAL, n_rows, n_columns) for n_rows in (50, 500, 20_000) for n_columns in (2, 30)]
     return found
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from monitors.pieces import Members
-from monitors.sketch import ColumnSketch, PieceSums
+from monitors.sketch import N_LEVELS, RANK_FEATURES, ColumnSketch, PieceSums
+from monitors.texts import N_WORDS
 
 _RANK_SD, _MIDDLE_SD, _ROOT_SHARE_SD = 12**-0.5, 48**-0.5, 0.5  # per row: rank u, |u - 1/2|, square root of a share
 
@@ -40,7 +41,8 @@ def column_contrasts(
 ) -> tuple[Scores, list[str]]:
     """Return the contrasts of single columns, shape `(n_draws, n_features)`, and the column of each feature.
 
-    `members` says which pieces of the pool (the snapshot's, then the batch's) make each draw.
+    `members` says which pieces of the pool (the snapshot's, then the batch's) make each draw. The commonest values and
+    words are those of the pool: what is commonest in the snapshot is so by chance too, and would be rarer in any batch.
     """
     rows = np.concatenate([snapshot.rows, batch.rows])
     known = np.concatenate([snapshot.known, batch.known])
@@ -51,16 +53,23 @@ def column_contrasts(
     start = 0
     for place, column in enumerate(columns):
         end = start + len(column.features)
-        tops = single[:, start:end]
         parts: list[Scores] = []
         if column.ranked:
+            tops = single[:, start : start + len(RANK_FEATURES)]
             parts.append(mean_contrasts(members, tops[:, :2], known[:, [place]], np.array([_RANK_SD, _MIDDLE_SD])))
             parts.append(share_contrasts(members, tops[:, 2:4], known[:, [place]]))
-            tops = tops[:, 4:]
-        parts.append(share_contrasts(members, tops, rows[:, None]))
+        shares = (rows - known[:, place])[:, None]  # missing
         if column.listed:
-            new = _share_new(*next(values), rows, members)[:, None]
+            pool = _pooled(*next(values))
+            if column.ranked:  # a row has many words
+                shares = np.concatenate([shares, _most_telling(pool, rows.sum())], axis=1)
+            else:
+                commonest = _commonest(pool)
+                others = (known[:, place] - commonest.sum(axis=1))[:, None]
+                shares = np.concatenate([shares, commonest, others], axis=1)
+            new = _share_new(pool, rows, members)[:, None]
             parts.append(standardise(new, np.full(1, _ROOT_SHARE_SD / 2 * _unit(rows, members))))
+        parts.append(share_contrasts(members, shares, rows[:, None]))
         blocks.append(np.concatenate(parts, axis=1))
         names.extend([column.name] * blocks[-1].shape[1])
         start = end
@@ -114,10 +123,30 @@ def _two_samples(members: Members, tops: Scores, bottoms: Scores) -> tuple[Score
         return inside, outside, np.maximum(within, 0) / max(n_pieces - 2, 1), 1 / inside_bottom + 1 / outside_bottom
 
 
-def _share_new(before: sparse.csr_matrix, now: sparse.csr_matrix, rows: Scores, members: Members) -> Scores:
-    """Square root of the share of a draw's rows whose value (or word) is nowhere else in the pool; `(n_draws,)`."""
+def _pooled(before: sparse.csr_matrix, now: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return how often each value occurs in each piece of the pool, `(n_values, n_pieces)`."""
     more = sparse.csr_matrix((now.shape[0] - before.shape[0], before.shape[1]), dtype=before.dtype)
-    pool = sparse.hstack([sparse.vstack([before, more]), now]).tocsr()
+    return sparse.hstack([sparse.vstack([before, more]), now]).tocsr()
+
+
+def _commonest(pool: sparse.csr_matrix) -> Scores:
+    """Return the counts of the 15 commonest values of the pool, `(n_pieces, 15)` or fewer."""
+    totals = np.asarray(pool.sum(axis=1)).ravel()
+    return _dense(pool, np.argsort(-totals, kind="stable")[:N_LEVELS])
+
+
+def _most_telling(pool: sparse.csr_matrix, n_rows: float) -> Scores:
+    """Return the counts of the 60 words that are nearest to being in half of the rows, `(n_pieces, 60)`."""
+    shares = np.asarray(pool.sum(axis=1)).ravel() / max(n_rows, 1)
+    return _dense(pool, np.argsort(np.abs(shares - 0.5), kind="stable")[:N_WORDS])
+
+
+def _dense(pool: sparse.csr_matrix, places: NDArray[np.intp]) -> Scores:
+    return np.asarray(pool[places].toarray(), dtype=np.float64).T
+
+
+def _share_new(pool: sparse.csr_matrix, rows: Scores, members: Members) -> Scores:
+    """Square root of the share of a draw's rows whose value (or word) is nowhere else in the pool; `(n_draws,)`."""
     inside = np.asarray(pool @ members.T)
     n_new = np.where(inside == np.asarray(pool.sum(axis=1)), inside, 0).sum(axis=0)
     return np.asarray(np.sqrt(n_new / np.maximum(members @ rows, 1)))

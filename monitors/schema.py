@@ -93,7 +93,8 @@ def _times(column: Series, where: str) -> Series:
             " timestamp"
         )
     _refuse_missing(column, column, where, "every row needs the time it belongs to")
-    return moments(column.reset_index(drop=True), "time", where).dt.as_unit("ns")
+    times: Series = moments(column.reset_index(drop=True), "time", where).dt.as_unit("ns")
+    return times
 
 
 def _days(column: Series, times: Series, where: str) -> Series:

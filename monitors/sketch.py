@@ -2,9 +2,9 @@
 
 A numeric column is looked at in the ranks of the snapshot, so that its scale and its outliers do not matter: mean rank,
 mean distance from the middle, shares in the lowest and highest twentieth, share missing. A categorical column is the
-counts of its 15 commonest values, of the others and of missing. Texts are in `monitors.texts`. A pair of columns is a
-table of 6 x 6 classes, with a seventh for missing. (METHODS: Rabanser et al. 2019, "Failing Loudly", for the plan; the
-sketch is our own.)
+counts of its values; texts are in `monitors.texts`. A pair of columns is a table of 6 x 6 classes, with a seventh for
+missing. Values of at least a twentieth of the rows have a class each, because which of many rare ones are commonest is
+chance. (METHODS: Rabanser et al. 2019, "Failing Loudly", for the plan; the sketch is our own.)
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +24,7 @@ N_LEVELS = 15
 N_CLASSES = 7
 N_CELLS = N_CLASSES * N_CLASSES
 EDGE_SHARE = 0.05
+COMMON_SHARE = 0.05
 RANK_FEATURES = ("mean rank", "distance from the middle", "lowest twentieth", "highest twentieth", "missing")
 
 Sums = NDArray[np.float64]
@@ -34,13 +35,15 @@ Shares = tuple[Iterator[Sums], NDArray[np.bool_], NDArray[np.uint8]]
 class ColumnSketch:
     """How the values of one column are read: the `grid` of a numeric one, the commonest `levels` of a categorical one.
 
-    `grid` holds 200 quantiles of the snapshot in ascending order; it is empty for a categorical column.
+    `grid` holds 200 quantiles of the snapshot in ascending order; it is empty for a categorical column. Of the levels,
+    the first `n_common` have a class of their own in pairs.
     """
 
     name: str
     numeric: bool
     grid: NDArray[np.float64]
     levels: tuple[str, ...]
+    n_common: int
 
     @property
     def ranked(self) -> bool:
@@ -74,7 +77,7 @@ class ColumnSketch:
         codes = self.codes(column)
         n_levels = len(self.levels)
         known = codes <= n_levels
-        classes = np.where(known, np.minimum(codes, N_CLASSES - 2), N_CLASSES - 1)
+        classes = np.where(known, np.where(codes < self.n_common, codes, N_CLASSES - 2), N_CLASSES - 1)
         return ((codes == code).astype(np.float64) for code in range(n_levels + 2)), known, classes.astype(np.uint8)
 
     def ranked_rows(self, column: Series) -> Shares:
@@ -90,7 +93,8 @@ class ColumnSketch:
     def sides(self, classes: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return +1 or -1 for the two sides of a column, 0 where missing, of each row's class for pairs.
 
-        They are the lower and the upper half of what is ranked, the commonest level and the others of what is not.
+        They are the lower and the upper half of what is ranked; of what is not, the commonest level, where that has a
+        class, and the others.
         """
         upper = classes >= (N_CLASSES - 1) // 2 if self.ranked else classes > 0
         return np.where(classes == N_CLASSES - 1, 0, np.where(upper, 1, -1)).astype(np.float32)
@@ -123,9 +127,10 @@ def read_column(name: str, snapshot: Series, *, numeric: bool) -> ColumnSketch:
     """
     known = snapshot.dropna()
     if numeric:
-        return ColumnSketch(name, True, quantile_grid(known), ())
+        return ColumnSketch(name, True, quantile_grid(known), (), 0)
     counts = known.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
-    return ColumnSketch(name, False, np.empty(0), tuple(counts.index[:N_LEVELS]))
+    n_common = min(int(np.count_nonzero(counts.to_numpy() >= COMMON_SHARE * len(known))), N_CLASSES - 2)
+    return ColumnSketch(name, False, np.empty(0), tuple(counts.index[:N_LEVELS]), n_common)
 
 
 def quantile_grid(known: Series) -> NDArray[np.float64]:

@@ -79,7 +79,7 @@ def read_text(name: str, snapshot: Series) -> TextSketch:
     known = snapshot.dropna()
     grid = quantile_grid(lengths(known))
     words = _most_telling(known.iloc[:: max(len(known) // _ROWS_TO_READ, 1)])
-    return TextSketch(name, False, grid, words, buckets_of(words))
+    return TextSketch(name, False, grid, words, 0, buckets_of(words))
 
 
 def _most_telling(texts: Series) -> tuple[str, ...]:
