@@ -39,9 +39,8 @@ class Maker:
     @property
     def schema(self) -> Schema:
         """The columns: numbers `x0 ...`, then categories `c0 ...`."""
-        n_numeric = {"Zipf categories": 0, EQUAL: 0, "mixed": self.n_columns - self.n_columns // 6}.get(
-            self.kind, self.n_columns
-        )
+        of_kind = {"Zipf categories": 0, EQUAL: 0, "mixed": self.n_columns - self.n_columns // 6}
+        n_numeric = of_kind.get(self.kind, self.n_columns)
         numeric = tuple(f"x{place}" for place in range(n_numeric))
         categorical = tuple(f"c{place}" for place in range(self.n_columns - n_numeric))
         return Schema("id", "at", "y", "regression", numeric, categorical)

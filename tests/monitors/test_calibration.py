@@ -127,15 +127,16 @@ def test_three_columns_that_go_together_in_another_way_are_found_though_no_pair_
 
 def test_values_that_are_all_alike_are_no_drift_though_some_are_commonest_by_chance() -> None:
     """The 15 commonest of 1 000 equal values are commoner in the snapshot than in any batch to come."""
-    schema = Schema("id", "at", "late", "classification", (), ("sky", "gate"))
+    names = tuple(f"c{place}" for place in range(6))
+    schema = Schema("id", "at", "late", "classification", (), names)
 
     def rows(days: int, seed: int) -> DataFrame:
-        frame = rows_of(days, seed=seed, per_day=150)
-        numbers = np.random.default_rng(seed).integers(0, 1000, (len(frame), 2))
-        return frame.assign(sky=numbers[:, 0].astype(str), gate=numbers[:, 1].astype(str)).astype({"sky": object})
+        frame = rows_of(days, seed=seed, per_day=500)
+        codes = np.random.default_rng(seed).integers(0, 1000, (6, len(frame)))
+        return frame.assign(**dict(zip(names, codes.astype(str).astype(object), strict=True)))
 
     p_values = []
     for draw in range(20):
-        snapshot, batch = rows(56, 2 * draw), rows(7, 2 * draw + 1)
+        snapshot, batch = rows(21, 2 * draw), rows(7, 2 * draw + 1)
         p_values.append(rank(calibrate(snapshot, schema, len(batch), length=WEEK), batch, time="at").p_value)
     assert shares_at_most(p_values, 0.1) <= 0.1 + 3 * (0.1 * 0.9 / 20) ** 0.5
