@@ -14,6 +14,7 @@ from benchmarks.rows import DAY, START, Maker
 from monitors.baseline import Baseline, prepare
 from monitors.drift import measure
 from monitors.parts import bounded
+from monitors.slices import find
 from records.schema import Schema
 from records.window import Window
 
@@ -71,6 +72,23 @@ def calibration(n_columns: int, n_rows: int) -> float:
     maker = Maker("mixed", n_columns)
     reference = maker.rows(n_rows, N_DAYS, np.random.default_rng(0))
     return timed(lambda: prepare(reference, maker.schema, n_rows // N_DAYS, length=DAY)).seconds
+
+
+def wide(columns: tuple[int, ...], steps: Steps) -> Table:
+    """Time the parts of a check of tables with many columns: 20 000 rows of snapshot, a batch of 2 000 that drifted."""
+    found = []
+    with steps.counted("wide tables", len(columns)) as count:
+        for n_columns in columns:
+            maker, generator = Maker("mixed", n_columns), np.random.default_rng(n_columns)
+            reference, batch = maker.rows(20_000, N_DAYS, generator), _drifted(maker.rows(2_000, 6, generator))
+            begun = timed(partial(prepare, reference, maker.schema, len(batch), length=6 * DAY))
+            checked = timed(_check(begun.value, batch, Window(START, START + 6 * DAY)))
+            slices = timed(partial(find, reference, batch, maker.schema))
+            found.append((n_columns, begun.seconds, checked.seconds, slices.seconds, checked.value.joint.p_value))
+            count()
+    header = ("columns", "calibration, s", "check, s", "slices, s", "p")
+    note = f"Planted: {', '.join(PLANTED)}."
+    return Table("Wide tables", header, found, note)
 
 
 def backfill(n_days: int, n_rows: int, steps: Steps) -> float:

@@ -97,23 +97,23 @@ def measure(address: str, n_rows: int, table: str | None = None) -> dict[str, fl
 
 def tables(quick: bool, steps: Steps) -> tuple[Table, dict[str, float]]:
     """Measure Parquet, PostgreSQL and Spark where they are present; the table, and the named figures."""
-    n_rows, n_server = (1_000_000, 100_000) if quick else (10_000_000, 1_000_000)
+    n_rows, n_server = (300_000, 50_000) if quick else (10_000_000, 1_000_000)
     found: list[tuple[str, int, dict[str, float]]] = []
     with tempfile.TemporaryDirectory(prefix="driftloop-tables-") as name, steps.counted("tables", 5) as step:
         large, small = Path(name) / "large.parquet", Path(name) / "small.parquet"
-        _in_a_fresh_process(write_parquet, large, n_rows)
+        in_a_fresh_process(write_parquet, large, n_rows)
         step()
-        _in_a_fresh_process(write_parquet, small, n_server)
+        in_a_fresh_process(write_parquet, small, n_server)
         step()
-        found.append(("Parquet (DuckDB)", n_rows, _in_a_fresh_process(measure, str(large), n_rows)))
+        found.append(("Parquet (DuckDB)", n_rows, in_a_fresh_process(measure, str(large), n_rows)))
         step()
         with _postgres(small, Path(name) / "small.csv") as url:
             if url is not None:
-                found.append(("PostgreSQL", n_server, _in_a_fresh_process(measure, url, n_server, "events")))
+                found.append(("PostgreSQL", n_server, in_a_fresh_process(measure, url, n_server, "events")))
         step()
         if not quick and _spark_can_run():  # Java alone would take most of a quick run's time
             address = f"spark://local[2]/{small}"
-            found.append(("Spark (local)", n_server, _in_a_fresh_process(measure, address, n_server)))
+            found.append(("Spark (local)", n_server, in_a_fresh_process(measure, address, n_server)))
         step()
     engines = {"Parquet (DuckDB)": "parquet", "PostgreSQL": "postgresql", "Spark (local)": "spark"}
     figures = {"peak_mib_10m": found[0][2]["peak_mib"]}
@@ -132,7 +132,7 @@ def tables(quick: bool, steps: Steps) -> tuple[Table, dict[str, float]]:
     return Table("A window of production", header, shown, note), figures
 
 
-def _in_a_fresh_process(work: Callable[..., T], *arguments: Any) -> T:
+def in_a_fresh_process(work: Callable[..., T], *arguments: Any) -> T:
     """Its peak memory starts at that of this process, so everything that needs memory is done in such a one."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()
@@ -155,7 +155,7 @@ def _postgres(path: Path, csv: Path) -> Iterator[str | None]:
     if binaries is None:
         yield None
         return
-    _in_a_fresh_process(_write_csv, path, csv)
+    in_a_fresh_process(_write_csv, path, csv)
     columns = ", ".join(f"{field.name} {_SQL_TYPES[str(field.type)]}" for field in pq.read_schema(path))
     with postgres.server(binaries, timeout_seconds=60) as fresh:
         url = fresh()
