@@ -57,6 +57,8 @@ def _heading(text: str, *, tint: bool) -> str:
 
 def _line(name: str, value: object, schema: Schema, usual: Usual | None, *, tint: bool) -> str:
     unit = schema.unit(name)
+    if name in schema.datetime and isinstance(value, float):
+        value, unit = float(f"{value:.4g}"), f"{unit} before"
     bar, range_text, mark = _against(value, unit, usual, numeric=name in schema.numbers)
     text = escape(_text(value)) if not _missing(value) else f'<i style="{_FAINT}">missing</i>'
     if unit and not _missing(value):

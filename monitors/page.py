@@ -74,8 +74,9 @@ def summary(report: DriftReport) -> str:
             else ""
         )
         + "<p class='quiet'>Effect: for a number, the shift of its mean in snapshot standard deviations; for a category"
-        " or for gaps, the share of rows that moved. A column drifted if its score is beyond the threshold: only one"
-        " batch in twenty like the snapshot's has any such column. Evidently's charts below use the same scores and"
+        " or for gaps, the share of rows that moved; for a text, the larger of the shift of its length and the change"
+        " of the share of rows with a word. A column drifted if its score is beyond the threshold: only one batch in"
+        " twenty like the snapshot's has any such column. Evidently's charts below use the same scores and"
         " thresholds; its “dataset drift” means that some column drifted, whereas the p-value above also"
         f" covers how columns go together.</p>{notes}</section>"
     )
