@@ -16,6 +16,7 @@ from records.window import Window
 
 PROMISES = (1.0, 4.0, 12.0)
 N_COLUMNS, ROWS_PER_DAY = 6, 100
+N_DRAWS = 120  # what `calibrate` draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def n_alarms(p_values: Sequence[float], *, windows_per_year: float, false_alarms
         window = Window(START + place * DAY, START + (place + 1) * DAY)
         joint = JointDrift(0.0, p_value, "one column", ("x",))
         alarm = decide(
-            DriftReport("m", window, 1, 0, 0, 0, 0, (moved,), joint),
+            DriftReport("m", window, 1, 0, 0, N_DRAWS, N_DRAWS, (moved,), joint),
             previous_evidence=carried(alarm),
             windows_per_year=windows_per_year,
             false_alarms_per_year=false_alarms_per_year,
@@ -122,6 +123,6 @@ def measure(quick: bool, steps: Steps) -> tuple[Table, dict[str, float]]:
         " moves every number by 0.1 sd, each day and column anew. An alarm is counted when the evidence reaches its"
         " limit; in production a change of `minimum_effect` is needed too, so there are fewer. The promise is an upper"
         " bound: it holds for any dependence between windows, and a rank among 120 chunks is never below 1/121, which"
-        " bets 5 to 1 at most."
+        " bets 6 to 1 at most."
     )
     return Table("False alarms per year, beside `false_alarms_per_year`", header, rows, note), figures

@@ -7,6 +7,7 @@ calibration, combination and applications") and the bets are added up by a Shiry
 """
 
 import math
+from functools import cache
 
 from monitors.words import listed
 from records.drift import Alarm, ColumnDrift, DriftReport
@@ -16,17 +17,28 @@ _MOST_TIMES_LIMIT = 1e6
 _MOST_COLUMNS = 3
 
 
-def e_value(p_value: float) -> float:
-    """Turn a p-value into an e-value: the integral of `k * p ** (k - 1)` over `k` in `[0, 1]`.
+def e_value(p_value: float, n_draws: int) -> float:
+    """Turn the rank of a batch among `n_draws` draws, a p-value in steps of `1 / (n_draws + 1)`, into an e-value.
 
-    It is `(1 - p + p ln p) / (p (ln p)**2)`: large for a small p, 1/2 for p = 1, and 1 on average for a uniform p.
-    Raises `ValueError` for a p-value outside `(0, 1]`.
+    It is the integral of `k * p ** (k - 1)` over `k` in `[0, 1]`, that is `(1 - p + p ln p) / (p (ln p)**2)`: large for
+    a small p, 1/2 for p = 1, and 1 on average for a uniform p. A rank among few draws is never tiny, so its average
+    would be lower; it is divided by that, which makes the bet fair again. Raises `ValueError` for a p-value outside
+    `(0, 1]` or fewer draws than one.
 
-    >>> round(e_value(0.01), 3), round(e_value(1 / 121), 3), e_value(1.0)
-    (4.451, 5.009, 0.5)
+    >>> [round(e_value(p, 120), 3) for p in (1 / 121, 2 / 121, 0.5, 1.0)]
+    [6.123, 4.024, 0.781, 0.611]
     """
-    if not 0 < p_value <= 1:
-        raise ValueError(f"a p-value lies in (0, 1], got {p_value!r}")
+    if not 0 < p_value <= 1 or n_draws < 1:
+        raise ValueError(f"a p-value lies in (0, 1], and is a rank among a draw or more, got {p_value!r}, {n_draws!r}")
+    return _mixture(p_value) / _mean_of_ranks(n_draws)
+
+
+@cache
+def _mean_of_ranks(n_draws: int) -> float:
+    return sum(_mixture(place / (n_draws + 1)) for place in range(1, n_draws + 2)) / (n_draws + 1)
+
+
+def _mixture(p_value: float) -> float:
     y = -math.log(p_value)
     if y < 1e-3:  # the quotient of two tiny numbers; its series is exact to 13 digits here
         return 0.5 + y / 6 + y**2 / 24
@@ -69,7 +81,7 @@ def decide(
         )
     limit = max(1.0, windows_per_year / false_alarms_per_year)
     joint = report.joint
-    evidence = min((previous_evidence + 1) * e_value(joint.p_value), _MOST_TIMES_LIMIT * limit)
+    evidence = min((previous_evidence + 1) * e_value(joint.p_value, report.n_chunks), _MOST_TIMES_LIMIT * limit)
     likely = joint.p_value <= ALPHA
     moved = [
         column

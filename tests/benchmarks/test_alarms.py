@@ -64,7 +64,7 @@ def test_a_year_s_alarms_follow_from_its_p_values() -> None:
     assert n_alarms([1 / 121] * 3, **rates) == 1
     assert n_alarms([1 / 121] * 5, **rates) == 1
     assert n_alarms([1 / 121] * 6, **rates) == 2
-    assert n_alarms([1.0] * 365, **rates) == 0  # each bets 1/2: evidence stays below 1
+    assert n_alarms([1.0] * 365, **rates) == 0  # each bets 0.6: evidence stays below 2
     assert n_alarms([1 / 121] * 6, windows_per_year=52, false_alarms_per_year=12) == 6
     assert per_year([0] * 100) == pytest.approx((0.0, 0.0, -np.log(0.025) / 100))
 

@@ -55,7 +55,7 @@ def test_a_word_that_came_asks_people_and_is_learned(world: World) -> None:
     data: Any = task["data"]
     assert isinstance(data["row"]["note"], str | None)
     assert isinstance(data["row"]["opened"], float)
-    assert ">days</span>" in data["row_html"]
+    assert ">days before</span>" in data["row_html"]
     world.answer()
     (learned,) = learn(world.site())
     assert learned.verdict is not None

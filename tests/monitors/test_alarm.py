@@ -30,20 +30,27 @@ def report_of(
 
 
 def test_the_e_value_of_a_uniform_p_value_is_one_on_average() -> None:
-    near_zero, _ = quad(lambda y: e_value(math.exp(-y)) * math.exp(-y), 0, 600)  # p = exp(-y)
-    assert near_zero == pytest.approx(1 - 1 / 600, abs=1e-6)  # the rest of the integral, beyond y = 600, is 1 / 600
+    near_zero, _ = quad(lambda y: e_value(math.exp(-y), 10**6) * math.exp(-y), 0, 600)  # p = exp(-y)
+    scale = e_value(1.0, 10**6) / 0.5  # close to 1: a rank among a million is nearly any number
+    assert near_zero / scale == pytest.approx(1 - 1 / 600, abs=1e-6)  # the rest, beyond y = 600, is 1 / 600
+
+
+@pytest.mark.parametrize("n_draws", [1, 11, 59, 120])
+def test_the_e_value_of_a_rank_is_one_on_average(n_draws: int) -> None:
+    ranks = [place / (n_draws + 1) for place in range(1, n_draws + 2)]
+    assert np.mean([e_value(p_value, n_draws) for p_value in ranks]) == pytest.approx(1, abs=1e-12)
 
 
 @given(st.floats(1e-9, 1, exclude_min=True), st.floats(1e-9, 1, exclude_min=True))
 def test_a_smaller_p_value_never_is_less_evidence(first: float, second: float) -> None:
     low, high = sorted((first, second))
-    assert e_value(low) >= e_value(high) * (1 - 1e-9) >= 0.5 * (1 - 1e-9)
+    assert e_value(low, 120) >= e_value(high, 120) * (1 - 1e-9) >= 0.5 * (1 - 1e-9)
 
 
 @pytest.mark.parametrize("p_value", [0.0, -0.1, 1.1, math.nan])
 def test_what_is_no_p_value_is_refused(p_value: float) -> None:
     with pytest.raises(ValueError, match="a p-value lies in"):
-        e_value(p_value)
+        e_value(p_value, 120)
 
 
 @pytest.mark.parametrize(("limit", "n_draws"), [(12, 120), (52, 120), (52, 100_000)])
@@ -55,7 +62,7 @@ def test_without_drift_the_average_run_until_an_alarm_is_at_least_the_limit(limi
         evidence, n_batches = 0.0, 0
         while evidence < limit:
             p_value = (1 + generator.integers(0, n_draws + 1)) / (n_draws + 1)
-            evidence, n_batches = (evidence + 1) * e_value(float(p_value)), n_batches + 1
+            evidence, n_batches = (evidence + 1) * e_value(float(p_value), n_draws), n_batches + 1
         runs.append(n_batches)
     assert np.mean(runs) - 2 * np.std(runs) / 20 >= limit
 
@@ -67,13 +74,13 @@ def test_evidence_grows_until_it_reaches_the_limit() -> None:
         raised.append(alarm.raised)
         evidence = carried(alarm)
     assert raised == [False, False, True, False]
-    assert evidence == e_value(1 / 121)  # the watch began anew after the alarm
+    assert evidence == e_value(1 / 121, 120)  # the watch began anew after the alarm
 
 
 def test_an_alarm_says_what_changed_in_the_columns_own_words() -> None:
     alarm = decide(report_of(1 / 121), previous_evidence=29.0, **YEARLY)
     assert alarm.reason == (
-        "Alarm (evidence 150, limit 52, p = 0.0083): temp is higher by 9.8 °F (0.50 snapshot sd): mean 39.1 → 48.9."
+        "Alarm (evidence 184, limit 52, p = 0.0083): temp is higher by 9.8 °F (0.50 snapshot sd): mean 39.1 → 48.9."
     )
     assert (alarm.limit, alarm.generation, alarm.window.name) == (52.0, 3, "2014-01-06_2014-01-13")
 
@@ -81,7 +88,7 @@ def test_an_alarm_says_what_changed_in_the_columns_own_words() -> None:
 def test_too_little_evidence_is_no_alarm() -> None:
     alarm = decide(report_of(0.5), previous_evidence=0.0, **YEARLY)
     assert not alarm.raised
-    assert alarm.reason == ("No alarm: not enough evidence that anything changed (evidence 0.639, limit 52, p = 0.5).")
+    assert alarm.reason == ("No alarm: not enough evidence that anything changed (evidence 0.781, limit 52, p = 0.5).")
 
 
 def test_a_small_change_is_real_but_no_alarm_and_its_evidence_is_kept() -> None:
