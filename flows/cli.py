@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from records.drift import Alarm
 from records.errors import BadSettings, DriftloopError
 
 ALARM = 10
@@ -144,7 +145,15 @@ def watch(
 
         moment = at or datetime.now(UTC)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        watched = run_watch(site, site.settings.window_at(moment), run=run)
+        window = site.settings.window_at(moment)
+        try:
+            watched = run_watch(site, window, run=run)
+        except DriftloopError:
+            alarm = site.ledger.steps.get(site.model, window, "alarm", Alarm)
+            if alarm is not None and alarm.raised:
+                out.print(f"[bold red]ALARM[/] {window.name}", highlight=False)
+                out.print(f"{alarm.reason}\nNobody is asked yet:", highlight=False, markup=False)
+            raise
     if as_json:
         _print_record(watched)
     else:

@@ -1,6 +1,7 @@
 """Fit pipelines: one by name, or the best of recipes and estimators as the labels judge them."""
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -201,7 +202,9 @@ def _teach(
             f"{len(train)} training rows hold {answers.nunique()} classes of {schema.target!r}; two are needed"
         )
     try:
-        pipeline.fit(train[list(schema.features)], answers.to_numpy())
+        with warnings.catch_warnings():  # texts of a few words have fewer topics than are asked for
+            warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"sklearn\.decomposition")
+            pipeline.fit(train[list(schema.features)], answers.to_numpy())
     except (ValueError, TypeError) as error:
         problem = str(error).splitlines()[0]
         raise BadData(

@@ -92,17 +92,21 @@ def decide(
     pair_moved = likely and joint.effect >= minimum_effect  # false for nan: no table
     raised = evidence >= limit and bool(moved or pair_moved)
     standing = f"evidence {evidence:.3g}, limit {limit:.3g}, p = {joint.p_value:.2g}"
+    together = f"{listed(joint.columns)} go together in another way (distance {joint.effect:.2f})"
+    sentences = {column.column: column.sentence for column in report.columns}
+    telling = sentences.get(joint.columns[0], joint.columns[0]) if math.isnan(joint.effect) else together
     if raised:
-        pair = f"{listed(joint.columns)} go together in another way (distance {joint.effect:.2f})"
-        said = ([pair] if pair_moved else []) + [column.sentence for column in moved]
+        said = ([together] if pair_moved else []) + [column.sentence for column in moved]
         more = f"; and {len(said) - _MOST_COLUMNS} more" if len(said) > _MOST_COLUMNS else ""
         reason = f"Alarm ({standing}): {'; '.join(said[:_MOST_COLUMNS])}{more}."
     elif evidence < limit and likely:
-        reason = f"No alarm yet: out of the ordinary, but the evidence does not reach the limit ({standing})."
+        reason = (
+            f"No alarm yet: out of the ordinary, but the evidence does not reach the limit ({standing}): {telling}."
+        )
     elif evidence < limit:
         reason = f"No alarm: not enough evidence that anything changed ({standing})."
     else:
-        reason = f"Real, small: nothing in this batch moved by {minimum_effect:g} or more ({standing})."
+        reason = f"Real, small: nothing in this batch moved by {minimum_effect:g} or more ({standing}): {telling}."
     return Alarm(report.model, report.window, report.generation, raised, evidence, limit, reason)
 
 

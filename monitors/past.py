@@ -8,7 +8,7 @@ from pandas import DataFrame, Series
 
 from monitors.pieces import Pieces
 from monitors.sketch import RANK_FEATURES, ColumnSketch, PieceSums
-from monitors.texts import N_BUCKETS, TextSketch, bags, lengths
+from monitors.texts import N_BUCKETS, TextSketch, bags, lengths, log_lengths
 from monitors.words import Numbers, Shares, Texts, numbers_of, shares_of
 
 Sums = NDArray[np.float64]
@@ -21,7 +21,7 @@ class Past:
     `rows` and `known` count the rows and the known values of each piece, shape `(n_pieces + 1,)`; the last is of rows
     in no piece. `words` describe it. A numeric column has the `sums` of its values per piece, of the same shape; a
     categorical one has the `counts` of its levels, "other" and missing, `(n_pieces + 1, n_levels + 2)`, and its
-    distinct `values`. A text has the `sums` of its number of characters and the `counts` of rows with each word.
+    distinct `values`. A text has the `sums` of its log-length and the `counts` of rows with each word.
     """
 
     name: str
@@ -43,7 +43,7 @@ def pasts_of(
         values, known, single = reference[column.name], sums.known[:, place], sums.single[:, start:end]
         past = Past(column.name, sums.rows, known, _words(column, values), np.empty(0), np.empty((0, 0)))
         if isinstance(column, TextSketch):
-            past = replace(past, sums=_totals(lengths(values), pieces), counts=single[:, len(RANK_FEATURES) :])
+            past = replace(past, sums=_totals(log_lengths(values), pieces), counts=single[:, len(RANK_FEATURES) :])
         elif column.numeric:
             past = replace(past, sums=_totals(values, pieces))
         else:
@@ -57,7 +57,7 @@ def _words(column: ColumnSketch, values: Series) -> Numbers | Shares | Texts:
     if isinstance(column, TextSketch):
         seen = np.zeros(N_BUCKETS, dtype=np.bool_)
         seen[bags(values).indices] = True
-        return Texts(numbers_of(lengths(values)), seen)
+        return Texts(numbers_of(log_lengths(values)), float(lengths(values).median()), seen)
     return numbers_of(values) if column.numeric else shares_of(values)
 
 

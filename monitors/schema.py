@@ -11,7 +11,7 @@ from pandas import DataFrame, Series
 from monitors.moments import moments, seconds_of
 from monitors.words import quoted, shortened
 from records.errors import BadData, EmptyWindow
-from records.schema import Schema
+from records.schema import FARTHEST_DAYS, Schema
 
 
 def check_frame(frame: DataFrame, schema: Schema, *, where: str, need_target: bool = False) -> DataFrame:
@@ -20,8 +20,9 @@ def check_frame(frame: DataFrame, schema: Schema, *, where: str, need_target: bo
     Key and categories become `str` (`None` where missing; whole numbers without ".0"), and so do texts; the time UTC in
     nanoseconds (a naive time is taken as UTC); numeric features `float64` (infinities count as missing: no model or
     test here can use them, and a rise of them then shows as a rise of missing values). A datetime becomes the `float64`
-    days, to the second, from it to the row's time (above 0 in the past); numbers are taken for such days. The target is
-    kept where it is present, as `str` or, for a regression, `float64`. Other columns are left out.
+    days, to the second, from it to the row's time (above 0 in the past); numbers are taken for such days, and more than
+    two centuries are missing, because people write 9999-12-31 for never. The target is kept where it is present, as
+    `str` or, for a regression, `float64`. Other columns are left out.
 
     With `need_target` the frame teaches: every row must have a target, and every feature some value. Raises `BadData`,
     or `EmptyWindow` for a frame without rows; `where` names the source in the message.
@@ -46,7 +47,7 @@ the names in the settings
         columns[name] = _texts(frame[name], where)
     if need_target:
         for name in schema.features:
-            if columns[name].isna().all():
+            if columns[name].isna().all() or (name in schema.text and not columns[name].fillna("").str.strip().any()):
                 raise BadData(
                     f"{where}: column {name!r} has no value at all, so nothing can be learned from it; fill it or"
                     " leave it out of the settings"
@@ -99,11 +100,12 @@ def _times(column: Series, where: str) -> Series:
 
 def _days(column: Series, times: Series, where: str) -> Series:
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-        return _numbers(column, where)
-    known = column.reset_index(drop=True).dropna()
-    seconds = seconds_of(known, "datetime", where).reindex(range(len(column)))
-    days: Series = (seconds_of(times, "time", where) - seconds) / 86_400
-    return days
+        days = _numbers(column, where)
+    else:
+        known = column.reset_index(drop=True).dropna()
+        seconds = seconds_of(known, "datetime", where).reindex(range(len(column)))
+        days = (seconds_of(times, "time", where) - seconds) / 86_400
+    return days.where(days.abs() <= FARTHEST_DAYS)
 
 
 def _numbers(column: Series, where: str) -> Series:

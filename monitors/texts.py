@@ -105,13 +105,29 @@ def word_shares(texts: Series) -> tuple[list[str], NDArray[np.float64]]:
 
 def buckets_of(words: tuple[str, ...]) -> NDArray[np.int64]:
     """Return the bucket of each word."""
-    return np.array([int(bags(Series([word], dtype=object)).indices[0]) for word in words], dtype=np.int64)
+    if not words:
+        return np.empty(0, dtype=np.int64)
+    return np.asarray(bags(Series(words, dtype=object)).indices, dtype=np.int64)
 
 
 def bags(column: Series) -> sparse.csr_matrix:
     """Return which buckets each text has a word in, as 1 and 0; shape `(n_rows, 32768)`, missing texts have none."""
     hashing = HashingVectorizer(n_features=N_BUCKETS, alternate_sign=False, binary=True, norm=None, dtype=np.float32)
     return hashing.transform(column.fillna("")).tocsr()
+
+
+def has_word(column: Series, word: str) -> NDArray[np.bool_]:
+    """Return which texts have a word, or one of its bucket.
+
+    >>> has_word(Series(["late bus", None, "Late!"]), "late").tolist()
+    [True, False, True]
+    """
+    return np.asarray(bags(column)[:, buckets_of((word,))].toarray().ravel() > 0)
+
+
+def log_lengths(column: Series) -> Series:
+    """Return the logarithm of one more than the number of characters, in which a few very long texts do not rule."""
+    return Series(np.log1p(lengths(column)))
 
 
 def lengths(column: Series) -> Series:

@@ -38,9 +38,13 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """A text column in words: its number of characters, and which buckets of words (`monitors.texts`) were `seen`."""
+    """A text column in words: the logarithms of its `length`, the `typical` number of characters, and words `seen`.
+
+    Words are the buckets of `monitors.texts`.
+    """
 
     length: Numbers
+    typical: float
     seen: NDArray[np.bool_]
 
 

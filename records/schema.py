@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+FARTHEST_DAYS = 73_050.0
+"""Two centuries."""
+
 Task = Literal["classification", "regression"]
 
 
@@ -13,7 +16,8 @@ class Schema:
     `target` need not be in the production table (labels may be unknown there); it is in every snapshot.
     `classes` lists the labels of a classification in the order of `predict_proba`; it is empty for a regression.
     Booleans are categorical. `datetime` features count as numbers, in days from the value to the row's own time: the
-    date itself moves on by itself. `text` features are free text, in which words matter and no two rows need be alike.
+    date itself moves on by itself. One that is over `FARTHEST_DAYS` away is how people write "never" and counts as
+    missing. `text` features are free text, in which words matter and no two rows need be alike.
     `units` holds `(column, unit)` pairs for people, such as `("distance", "miles")`.
     """
 

@@ -5,6 +5,7 @@ made here agrees with `monitors.schema.check_frame`: text is `str`, a whole numb
 value is "True" or "False", and neither NaN nor an infinity is a known number.
 """
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from datetime import UTC
 from typing import Any
 
 from records.errors import BadData
-from records.schema import Schema
+from records.schema import FARTHEST_DAYS, Schema
 from records.slice import Between, Condition
 from records.window import Window
 
@@ -47,6 +48,12 @@ def check_columns(table: Any, schema: Schema, *, name: str, all_text: bool) -> N
                 f"the table {name} has {str(kind)!r} in its numeric column {column!r}; convert it, or list the"
                 " column under categorical"
             )
+
+
+def type_name(kind: Any) -> str:
+    """Return the name of a type as people know it; of one that Ibis does not know, what its engine calls it."""
+    unknown = re.search(r"kind=(\w+)", str(kind))
+    return unknown.group(1).lower() if unknown else str(kind).removeprefix("!")
 
 
 def _may_be_moment(kind: Any) -> bool:
@@ -103,9 +110,13 @@ def moment_of(time: Any) -> Any:
 
 
 def days_between(later: Any, earlier: Any) -> Any:
-    """Return the days from one time column to another, to the second, which engines round in different ways."""
+    """Return the days from one time column to another, to the second, which engines round in different ways.
+
+    More than two centuries are NULL (`monitors.schema`).
+    """
     after, before = (moment_of(time).truncate("s").epoch_seconds() for time in (later, earlier))
-    return (after - before).cast("float64") / 86_400.0
+    days = (after - before).cast("float64") / 86_400.0
+    return (days.abs() <= FARTHEST_DAYS).ifelse(days, None)
 
 
 def within(time: Any, window: Window) -> Any:

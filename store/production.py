@@ -14,7 +14,7 @@ from records.facts import Familiar, TableFacts
 from records.schema import Schema
 from records.slice import Slice
 from records.window import Window
-from store.columns import check_columns, check_names, condition, same_everywhere
+from store.columns import check_columns, check_names, condition, same_everywhere, type_name
 from store.facts import table_facts, totals, values
 from store.frames import fetched, moments, ordered
 
@@ -83,7 +83,7 @@ class ProductionTable:
         known = {column.column: column for column in familiar}
         with self._rows(window) as (opened, rows):
             kinds = rows if opened.all_text else opened.table
-            dtypes = [str(kinds[name].type()).removeprefix("!") for name in rows.columns]
+            dtypes = [type_name(kinds[name].type()) for name in rows.columns]
             total = totals(rows, known).execute().iloc[0].to_dict()
             wanted = values(rows, known, opened.md5) if total["rows"] else None
             found = [] if wanted is None else wanted.execute().to_dict("records")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from records.errors import BadData
+from records.schema import FARTHEST_DAYS
 
 
 @contextmanager
@@ -70,7 +71,7 @@ def utc_text(text: str | None) -> str | None:
 
 
 def days_between(later: str | None, earlier: str | None) -> float | None:
-    """Return the days from one time to another, to the second; both as `utc_text` writes them.
+    """Return the days from one time to another, to the second; both as `utc_text` writes them. None if centuries apart.
 
     >>> days_between("2013-03-04 06:00:00.000000", "2013-03-03 18:00:00.900000")
     0.5
@@ -78,4 +79,5 @@ def days_between(later: str | None, earlier: str | None) -> float | None:
     if later is None or earlier is None:
         return None
     seconds = [datetime.fromisoformat(text).replace(microsecond=0) for text in (later, earlier)]
-    return (seconds[0] - seconds[1]).total_seconds() / 86_400
+    days = (seconds[0] - seconds[1]).total_seconds() / 86_400
+    return days if abs(days) <= FARTHEST_DAYS else None

@@ -53,7 +53,7 @@ def test_texts_as_before_are_no_drift(baseline: Baseline) -> None:
     report = report_of(baseline, batch_of())
     assert report.joint.p_value > 0.05
     assert not column(report).drifted
-    assert column(report).sentence.startswith("note is about as long")
+    assert column(report).sentence.startswith("note is about as long: typically 3")
 
 
 def test_a_word_that_came_is_drift_and_is_named(baseline: Baseline) -> None:
@@ -72,12 +72,13 @@ def test_a_new_word_is_drift_and_is_named(baseline: Baseline) -> None:
     report = report_of(baseline, batch)
     assert report.joint.p_value == 1 / 121
     assert "new word “volcano” in 9.6 %" in column(report).sentence
+    assert 0.05 < column(report).effect.low < 0.096 < column(report).effect.high
 
 
 def test_longer_texts_are_drift_in_their_own_words(baseline: Baseline) -> None:
     found = column(report_of(baseline, batch_of(longer=3)))
     assert (found.drifted, found.method) == (True, "wasserstein of length")
-    assert found.sentence.startswith("note is missing less often (5.3 % → 4.3 %), longer (1.1")
+    assert found.sentence.startswith("note is missing less often (5.3 % → 4.3 %), longer (0.95 snapshot sd): typically 33 → 47")
     assert found.effect.value > 0.5
 
 

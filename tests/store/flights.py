@@ -49,7 +49,9 @@ def flights() -> pd.DataFrame:
             "carrier": rng.choice(np.array(CARRIERS, dtype=object), n),
             "gate": gate,
             "delayed": rng.random(n) < 0.3,
-            "booked": pd.Series(booked.as_unit("us")).mask(np.arange(n) % 7 == 0),
+            "booked": pd.Series(booked.as_unit("us"))
+            .mask(np.arange(n) % 7 == 0)
+            .mask(np.arange(n) % 11 == 0, pd.Timestamp("9999-12-31").as_unit("us")),
             "remark": remark,
             "late": rng.choice(["no", "yes"], n),
             "unused": "x",
