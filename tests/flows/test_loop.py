@@ -35,7 +35,7 @@ from monitors.schema import check_frame
 from records.comparison import Verdict
 from records.decay import Judgement
 from records.drift import Alarm, Estimate
-from records.errors import BadData, Conflict, EmptyWindow, NotAllowed, NotFound, ServiceDown
+from records.errors import BadData, BadSettings, Conflict, EmptyWindow, NotAllowed, NotFound, ServiceDown
 from records.generation import Snapshot
 from records.label import Ask
 from records.slice import OneOf, Slice, SliceReport
@@ -446,6 +446,19 @@ def test_explain_walks_a_generation_back_to_the_drift_that_caused_it(learned):
     (window,) = settled(learned.site())
     for part in (window.name, "channel", "drift: joint p", "people: 400 rows are asked", "user 1", "verdict: promote"):
         assert part in told
+
+
+def test_an_alarm_is_told_though_nobody_can_be_asked(adopted, monkeypatch):
+    """No token is known, which is found out when people shall be asked."""
+    monkeypatch.delenv("DRIFTLOOP_LABEL_STUDIO_TOKEN", raising=False)
+    monkeypatch.setattr("flows.site.Site", lambda _settings: Site(adopted.settings, registry=adopted.registry))
+    config = ["--config", str(adopted.folder / "driftloop.toml")]
+    for number in (*QUIET, *CHANGED):
+        told = CliRunner().invoke(cli.app, ["watch", "--at", f"{week(number).end:%Y-%m-%d}", *config])
+        if isinstance(told.exception, BadSettings):
+            break
+    assert f"ALARM {week(number).name}" in told.output
+    assert "Nobody is asked yet:" in told.output
 
 
 def test_exit_codes_tell_an_alarm_from_a_failure(asked, monkeypatch):

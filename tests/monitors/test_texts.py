@@ -78,7 +78,9 @@ def test_a_new_word_is_drift_and_is_named(baseline: Baseline) -> None:
 def test_longer_texts_are_drift_in_their_own_words(baseline: Baseline) -> None:
     found = column(report_of(baseline, batch_of(longer=3)))
     assert (found.drifted, found.method) == (True, "wasserstein of length")
-    assert found.sentence.startswith("note is missing less often (5.3 % → 4.3 %), longer (0.95 snapshot sd): typically 33 → 47")
+    assert found.sentence.startswith(
+        "note is missing less often (5.3 % → 4.3 %), longer (0.95 snapshot sd): typically 33 → 47"
+    )
     assert found.effect.value > 0.5
 
 
