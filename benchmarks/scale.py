@@ -30,7 +30,7 @@ def measure(quick: bool, steps: Steps) -> Findings:
         ),
         "The time of the statistics alone: reading a day from its table is in the table below.",
     )
-    many = wide((60,) if quick else (30, 200, 2_000), steps)
+    many = wide((60,) if quick else (30, 200), steps)
     return Findings(
         ABOUT,
         [checks, once, many, *shown],
