@@ -12,7 +12,7 @@ from scipy import sparse
 
 from monitors.pieces import Members
 from monitors.sketch import N_LEVELS, RANK_FEATURES, ColumnSketch, PieceSums
-from monitors.texts import N_WORDS
+from monitors.texts import most_telling
 
 _RANK_SD, _MIDDLE_SD, _ROOT_SHARE_SD = 12**-0.5, 48**-0.5, 0.5  # per row: rank u, |u - 1/2|, square root of a share
 
@@ -62,7 +62,7 @@ def column_contrasts(
         if column.listed:
             pool = _pooled(*next(values))
             if column.ranked:  # a row has many words
-                shares = np.concatenate([shares, _most_telling(pool, rows.sum())], axis=1)
+                shares = np.concatenate([shares, _telling_words(pool, rows.sum())], axis=1)
             else:
                 commonest = _commonest(pool)
                 others = (known[:, place] - commonest.sum(axis=1))[:, None]
@@ -135,10 +135,10 @@ def _commonest(pool: sparse.csr_matrix) -> Scores:
     return _dense(pool, np.argsort(-totals, kind="stable")[:N_LEVELS])
 
 
-def _most_telling(pool: sparse.csr_matrix, n_rows: float) -> Scores:
+def _telling_words(pool: sparse.csr_matrix, n_rows: float) -> Scores:
     """Return the counts of the 60 words that are nearest to being in half of the rows, `(n_pieces, 60)`."""
     shares = np.asarray(pool.sum(axis=1)).ravel() / max(n_rows, 1)
-    return _dense(pool, np.argsort(np.abs(shares - 0.5), kind="stable")[:N_WORDS])
+    return _dense(pool, most_telling(shares))
 
 
 def _dense(pool: sparse.csr_matrix, places: NDArray[np.intp]) -> Scores:

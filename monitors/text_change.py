@@ -9,7 +9,7 @@ from pandas import Series
 from monitors.effect import change_of_share, shift
 from monitors.past import Past
 from monitors.pieces import Pieces
-from monitors.texts import TextSketch, bags, buckets_of, has_word, lengths, log_lengths, word_shares
+from monitors.texts import TextSketch, bags, buckets_of, lengths, log_lengths, word_shares
 from monitors.words import Texts, gaps, numbers_of, share, value_text
 from records.drift import Estimate
 
@@ -37,14 +37,15 @@ def text_change(past: Past, sketch: TextSketch, now: Series, pieces: Pieces) -> 
     """
     assert isinstance(past.words, Texts)
     length = shift(past, log_lengths(now), pieces)
-    has = bags(now)[:, sketch.buckets].toarray() > 0
+    bag = bags(now)
+    has = bag[:, sketch.buckets].toarray() > 0
     moves, new = _moves(past, sketch, has), _new_words(past.words, now)
     sizes = [length]
     if moves:
         most = sketch.levels.index(moves[0].word)
         sizes.append(change_of_share(past.counts[:, most], past.rows, has[:, most], pieces, n_looked=len(moves)))
     if new:
-        nowhere, here = np.zeros_like(past.rows), has_word(now, new[0][0])
+        nowhere, here = np.zeros_like(past.rows), bag[:, buckets_of((new[0][0],))].toarray().ravel() > 0
         sizes.append(change_of_share(nowhere, past.rows, here, pieces, n_looked=len(new)))
     effect = max(sizes, key=lambda size: np.nan_to_num(abs(size.value), nan=-1.0))
     return effect, _sentence(past.words, now, length, moves, new)

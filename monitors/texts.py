@@ -78,14 +78,18 @@ def read_text(name: str, snapshot: Series) -> TextSketch:
     """
     known = snapshot.dropna()
     grid = quantile_grid(lengths(known))
-    words = _most_telling(known.iloc[:: max(len(known) // _ROWS_TO_READ, 1)])
+    found, shares = word_shares(known.iloc[:: max(len(known) // _ROWS_TO_READ, 1)])
+    words = tuple(found[place] for place in most_telling(shares))
     return TextSketch(name, False, grid, words, 0, buckets_of(words))
 
 
-def _most_telling(texts: Series) -> tuple[str, ...]:
-    words, shares = word_shares(texts)
-    order = sorted(range(len(words)), key=lambda place: (abs(shares[place] - 0.5), words[place]))
-    return tuple(words[place] for place in order[:N_WORDS])
+def most_telling(shares: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the places of the 60 words whose share of rows is nearest to one half, the nearest first.
+
+    >>> most_telling(np.array([1.0, 0.25, 0.5, 0.75])).tolist()
+    [2, 1, 3, 0]
+    """
+    return np.argsort(np.abs(shares - 0.5), kind="stable")[:N_WORDS]
 
 
 def word_shares(texts: Series) -> tuple[list[str], NDArray[np.float64]]:
@@ -114,15 +118,6 @@ def bags(column: Series) -> sparse.csr_matrix:
     """Return which buckets each text has a word in, as 1 and 0; shape `(n_rows, 32768)`, missing texts have none."""
     hashing = HashingVectorizer(n_features=N_BUCKETS, alternate_sign=False, binary=True, norm=None, dtype=np.float32)
     return hashing.transform(column.fillna("")).tocsr()
-
-
-def has_word(column: Series, word: str) -> NDArray[np.bool_]:
-    """Return which texts have a word, or one of its bucket.
-
-    >>> has_word(Series(["late bus", None, "Late!"]), "late").tolist()
-    [True, False, True]
-    """
-    return np.asarray(bags(column)[:, buckets_of((word,))].toarray().ravel() > 0)
 
 
 def log_lengths(column: Series) -> Series:
