@@ -77,8 +77,11 @@ def label_studio(folder: Path, *, port: int) -> Service:
     )
 
 
-def prefect_server(folder: Path, *, port: int) -> Service:
-    """Describe a Prefect server whose database is in `folder`; flows reach it at `url + "/api"`."""
+def prefect_server(folder: Path, *, port: int, database: str | None = None) -> Service:
+    """Describe a Prefect server; flows reach it at `url + "/api"`.
+
+    Its `database` is SQLite in `folder` unless a URL such as `postgresql+asyncpg://user@host/name` says otherwise.
+    """
     folder = folder.resolve()
     url = f"http://{LOOPBACK}:{port}"
     return Service(
@@ -89,6 +92,7 @@ def prefect_server(folder: Path, *, port: int) -> Service:
             **_prefect(folder, url=url),
             # Leases kept in memory leak a deployment's only slot for ever when the server restarts.
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+            **({"PREFECT_SERVER_DATABASE_CONNECTION_URL": database} if database else {}),
         },
         folder=folder,
         port=port,

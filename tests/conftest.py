@@ -41,14 +41,22 @@ def label_studio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="session")
-def prefect_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """Also points this process, and those it starts, to the server, so that flows called here run on it."""
+def prefect_server(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    any_postgres: Callable[[], str] | None,
+) -> Iterator[PrefectServer]:
+    """Also points this process, and those it starts, to the server, so that flows called here run on it.
+
+    On PostgreSQL where it is installed: under load SQLite keeps the server's answers waiting for its lock, for minutes.
+    """
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
 
     from deploy import services
 
     folder = tmp_path_factory.mktemp("prefect")
-    service = services.prefect_server(folder, port=services.free_ports(1)[0])
+    database = any_postgres().replace("+psycopg", "+asyncpg") if any_postgres else None
+    service = services.prefect_server(folder, port=services.free_ports(1)[0], database=database)
     _remember(request, service.log)
     running = services.start(service, timeout_seconds=START_SECONDS)
     api_url = f"{running.url}/api"
@@ -75,15 +83,26 @@ def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[Callable[[], str]]:
-    """A function that makes a fresh, empty database on a real PostgreSQL server and returns its URL."""
+def any_postgres() -> Iterator[Callable[[], str] | None]:
+    """What `postgres_url` is, or None where no PostgreSQL is installed."""
     from tests import postgres
 
     binaries = postgres.programs()
     if binaries is None:
-        pytest.skip(postgres.MISSING)
+        yield None
+        return
     with postgres.server(binaries, timeout_seconds=START_SECONDS) as fresh:
         yield fresh
+
+
+@pytest.fixture(scope="session")
+def postgres_url(any_postgres: Callable[[], str] | None) -> Callable[[], str]:
+    """A function that makes a fresh, empty database on a real PostgreSQL server and returns its URL."""
+    from tests import postgres
+
+    if any_postgres is None:
+        pytest.skip(postgres.MISSING)
+    return any_postgres
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
