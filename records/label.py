@@ -6,7 +6,7 @@ from typing import Literal
 
 from records.window import Window
 
-Purpose = Literal["audit", "train"]
+Purpose = Literal["audit", "train", "gold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,10 @@ class Ask:
     """One row chosen for people, drawn with the known probability `inclusion`, in `(0, 1]`.
 
     `slice` is the name of the slice the row was drawn for, or `"rest"`; `reason` says why in a few words.
-    An `audit` row judges and is never trained on while it judges; a `train` row teaches.
+    An `audit` row judges and is never trained on while it judges; a `train` row teaches; the answer of a `gold` row
+    is known from the snapshot and tells how well people answer. `inclusion` is the probability within `round`, of
+    the rows not drawn before it. `prediction` is the model's answer, and `suggested` says that the labeler sees it
+    filled in.
     """
 
     row_key: str
@@ -22,6 +25,9 @@ class Ask:
     inclusion: float
     slice: str
     reason: str
+    round: int = 1
+    prediction: str | None = None
+    suggested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,8 @@ class Annotation:
     """One person's answer to one task, as Label Studio has it; `answer` is None for a skipped task.
 
     `annotation_id` and `updated_at` identify one state of one answer; `lead_time_seconds` is `nan` if unknown.
+    `origin` is Label Studio's word on how the answer came about: `manual`, `prediction` (a suggestion that was left as
+    it was), `prediction-changed`, or None if it says nothing.
     """
 
     annotation_id: int
@@ -53,6 +61,7 @@ class Annotation:
     answer: str | None
     updated_at: datetime
     lead_time_seconds: float
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

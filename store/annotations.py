@@ -95,7 +95,7 @@ def _parts(values: Iterable[int]) -> Iterator[list[int]]:
 def _fill(row: AnnotationRow, annotation: Annotation) -> None:
     unknown = math.isnan(annotation.lead_time_seconds)
     row.task_id, row.row_key, row.annotator = annotation.task_id, annotation.row_key, annotation.annotator
-    row.answer, row.updated_at = annotation.answer, annotation.updated_at
+    row.answer, row.updated_at, row.origin = annotation.answer, annotation.updated_at, annotation.origin
     row.lead_time_seconds, row.deleted_at = None if unknown else float(annotation.lead_time_seconds), None
 
 
@@ -108,4 +108,5 @@ def _annotation(row: AnnotationRow) -> Annotation:
         row.answer,
         row.updated_at,
         math.nan if row.lead_time_seconds is None else row.lead_time_seconds,
+        row.origin,
     )

@@ -62,6 +62,9 @@ class Requests:
                     "inclusion": float(ask.inclusion),
                     "slice": ask.slice,
                     "reason": ask.reason,
+                    "round": ask.round,
+                    "prediction": ask.prediction,
+                    "suggested": ask.suggested,
                 }
                 for position, ask in enumerate(request.asks)
             ]
@@ -162,4 +165,4 @@ def _open(session: Session, row: RequestRow) -> OpenRequest:
 
 def ask_of(row: AskRow) -> Ask:
     """Return the ask that a table row holds."""
-    return Ask(row.row_key, row.purpose, row.inclusion, row.slice, row.reason)
+    return Ask(row.row_key, row.purpose, row.inclusion, row.slice, row.reason, row.round, row.prediction, row.suggested)

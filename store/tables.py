@@ -23,7 +23,7 @@ from records.label import Purpose
 from records.promotion import State
 from records.window import Window
 
-REVISION = "0002"
+REVISION = "0003"
 """The migration after which the database looks like these tables."""
 
 
@@ -106,12 +106,15 @@ class RequestRow(OfWindow, Base):
 
 
 class AskRow(Base):
-    """One row that people are asked about; no row of a model is ever asked twice."""
+    """One row that people are asked about; no row of a model is ever asked twice.
+
+    `gone_at` is set once its task was withdrawn, or deleted by hand, before anybody answered.
+    """
 
     __tablename__ = "asks"
     __table_args__ = (
         UniqueConstraint("model", "row_key"),
-        CheckConstraint("purpose IN ('audit', 'train')", name="purpose"),
+        CheckConstraint("purpose IN ('audit', 'train', 'gold')", name="purpose"),
         CheckConstraint("inclusion > 0 AND inclusion <= 1", name="inclusion"),
         Index("ix_asks_request_task", "request_id", "task_id"),
     )
@@ -125,7 +128,22 @@ class AskRow(Base):
     inclusion: Mapped[float]
     slice: Mapped[str]
     reason: Mapped[str]
+    round: Mapped[int]
+    prediction: Mapped[str | None]
+    suggested: Mapped[bool]
     task_id: Mapped[int | None] = mapped_column(BigInteger)
+    gone_at: Mapped[datetime | None]
+
+
+class SecondOpinionRow(Base):
+    """The task in which one more person is asked about a row that people disagree on; written before it is pushed."""
+
+    __tablename__ = "second_opinions"
+
+    ask_id: Mapped[int] = mapped_column(ForeignKey(AskRow.id), primary_key=True, autoincrement=False)
+    project: Mapped[int | None] = mapped_column(BigInteger)
+    task_id: Mapped[int | None] = mapped_column(BigInteger)
+    asked_at: Mapped[datetime]
 
 
 class AnnotationRow(Base):
@@ -146,6 +164,7 @@ class AnnotationRow(Base):
     answer: Mapped[str | None]
     updated_at: Mapped[datetime]
     lead_time_seconds: Mapped[float | None]
+    origin: Mapped[str | None]
     deleted_at: Mapped[datetime | None]
 
 
