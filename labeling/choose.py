@@ -1,6 +1,6 @@
 """Draws the rows to ask people about, with a known probability for every row that could have been drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -23,28 +23,36 @@ def draw(
     budget: int,
     audit_share: float,
     seed: int,
+    doubt: _Floats | None = None,
+    alike: Sequence[Hashable] | None = None,
+    kinds: NDArray[np.int64] | None = None,
     taken: frozenset[str] = frozenset(),
+    number: int = 1,
 ) -> tuple[Ask, ...]:
     """Draw at most `budget` rows for people: an `audit` part that judges and a `train` part that teaches.
 
     `strata` (n,) names each row's slice, or "rest"; `uncertainty` (n,) is how much the row's loss may vary (its
-    standard deviation, such as `sqrt(m (1 - m))` where the model expects to be wrong with probability `m`), not
-    negative. Rows in `taken` are not eligible. Exactly `min(budget, eligible rows)` rows come back, in random order,
-    so that the first answers of an unfinished campaign are a random part of it.
+    standard deviation), and `doubt` (n,) how much could be learned from it (default: the same); neither is negative.
+    `alike` (n,) is equal for rows so alike that one of them tells as much as all; `kinds` (n,) groups rows of one
+    sort. Rows in `taken`, and rows alike to them, are not eligible. Exactly `min(budget, eligible rows that differ)`
+    rows come back, as round `number`, in random order, so that the first answers of an unfinished campaign are a
+    random part of it.
 
     `Ask.inclusion` is *unconditional*: the probability, over seeds, that the row is drawn for that purpose. Every
     eligible row has an audit probability above 0 (if `audit_share` is), so the mean of a quantity over all eligible
     rows is estimated without bias by `sum(value / inclusion) / n_eligible` over the audit rows alone. The audit
-    probabilities sum to `round(audit_share * budget)`; the number of audit rows differs from that by chance, and the
-    train rows fill the budget.
+    rows are `audit_share * budget` in expectation, and the train rows fill the budget.
 
-    - Audit: half of the part is spread equally over the strata and half by Neyman's rule (stratum size times the root
-      mean square of `uncertainty`); inside a stratum half uniformly and half by `uncertainty`.
-    - Train: rows of slices (all rows if there is no slice), a tenth uniformly and nine tenths by `uncertainty`; rows
-      of the rest only once the slices are exhausted.
+    - Audit: half of the part is spread over the strata by the square root of their sizes (power allocation, Bankier
+      1988), so that small slices are seen too, and half by Neyman's rule (size times the root mean square of
+      `uncertainty`); inside a stratum half uniformly and half by `uncertainty`.
+    - Train: rows of slices (all rows if there is no slice), a tenth uniformly and nine tenths by `doubt`; rows of the
+      rest only once the slices are exhausted.
     - Both at once: rows are drawn with the sum of both probabilities, by systematic sampling (Madow 1949) in an order
-      that is a hash of row key and seed, and the drawn rows are given a purpose in the same way. Both stages hit
-      their probabilities exactly, and a rerun draws the same rows, in whatever order the table returns them.
+      by kind and then by a hash of row key and seed, so the rows drawn are spread over the kinds; the drawn rows are
+      given a purpose in the same way. Both stages hit their probabilities exactly, and a rerun draws the same rows,
+      in whatever order the table returns them.
+    - Rows that are alike are one unit: one of them, chosen by the hash, stands for all and counts for all.
 
     Raises `BadData` for arguments of different lengths, repeated keys, and uncertainty that is negative or not finite.
 
@@ -54,30 +62,52 @@ def draw(
     >>> len(asks), {ask.slice for ask in asks if ask.purpose == "train"}
     (10, {'hour >= 18'})
     >>> {ask.slice: round(ask.inclusion, 4) for ask in asks if ask.purpose == "audit"}
-    {'rest': 0.0488, 'hour >= 18': 0.105}
+    {'rest': 0.055, 'hour >= 18': 0.08}
     """
-    _check(row_keys, strata, uncertainty)
-    # Probabilities are computed in the order of the keys, so that their last digit does not depend on the seed.
-    place = np.array(sorted((i for i, key in enumerate(row_keys) if key not in taken), key=lambda i: row_keys[i]), int)
+    doubt = uncertainty if doubt is None else doubt
+    for values in (uncertainty, doubt):
+        _check(row_keys, strata, values)
+    place, size = _units(row_keys, strata, alike, taken, seed)
     if not len(place) or budget < 1:
         return ()
-    keys = [row_keys[i] for i in place]
-    group, doubt = strata[place].astype(str), uncertainty[place]
+    keys, group = [row_keys[i] for i in place], strata[place].astype(str)
     n_drawn = min(budget, len(place))
     n_audit = int(np.floor(audit_share * n_drawn + 0.5))
-    audit = _audit_inclusion(group, doubt, n_audit)
-    train = _train_inclusion(group, doubt, n_drawn - n_audit, room=1.0 - audit)
+    audit = _audit_inclusion(group, size, uncertainty[place], n_audit)
+    train = _train_inclusion(group, size, doubt[place], n_drawn - n_audit, room=1.0 - audit)
     either = audit + train
-    order = np.lexsort((np.array([_uniform(key, seed) for key in keys]), group))
+    kind = np.zeros(len(place), dtype=np.int64) if kinds is None else kinds[place]
+    order = np.lexsort((np.array([_uniform(key, seed) for key in keys]), kind, group))
     # Offsets depend on the rows too, so that two windows drawn with one seed are not drawn alike.
     first, second = _uniform("first" + keys[0], seed), _uniform("second" + keys[0], seed)
     drawn = order[_systematic(either[order], first, total=n_drawn)]
     judges = _systematic(audit[drawn] / either[drawn], second)
     asks = [
-        _ask(keys[i], "audit" if judge else "train", float((audit if judge else train)[i]), str(group[i]))
+        _ask(keys[i], "audit" if judge else "train", float((audit if judge else train)[i] / size[i]), group[i], number)
         for i, judge in zip(drawn, judges, strict=True)
     ]
     return tuple(sorted(asks, key=lambda ask: (_uniform("order" + ask.row_key, seed), ask.row_key)))
+
+
+def _units(
+    row_keys: Sequence[str],
+    strata: NDArray[np.object_],
+    alike: Sequence[Hashable] | None,
+    taken: frozenset[str],
+    seed: int,
+) -> tuple[NDArray[np.int64], _Floats]:
+    """Return the position of one row per unit of rows that are alike, in the order of keys, and the units' sizes.
+
+    Probabilities are computed in the order of the keys, so that their last digit does not depend on the seed.
+    """
+    units: dict[Hashable, list[int]] = {}
+    for i in sorted(range(len(row_keys)), key=lambda i: row_keys[i]):
+        units.setdefault(row_keys[i] if alike is None else (strata[i], alike[i]), []).append(i)
+    free = [rows for rows in units.values() if not any(row_keys[i] in taken for i in rows)]
+    one = [
+        rows[0] if len(rows) == 1 else min(rows, key=lambda i: _uniform("of unit" + row_keys[i], seed)) for rows in free
+    ]
+    return np.array(one, dtype=np.int64), np.array([len(rows) for rows in free], dtype=float)
 
 
 def _check(row_keys: Sequence[str], strata: NDArray[np.object_], uncertainty: _Floats) -> None:
@@ -98,31 +128,33 @@ def _check(row_keys: Sequence[str], strata: NDArray[np.object_], uncertainty: _F
         )
 
 
-def _audit_inclusion(group: NDArray[np.str_], doubt: _Floats, total: int) -> _Floats:
-    names, member, size = np.unique(group, return_inverse=True, return_counts=True)
-    spread = np.sqrt(np.bincount(member, weights=doubt**2) / size)
-    weight = 0.5 / len(names) + 0.5 * _shares(size * spread, otherwise=size)
-    share = _fill(weight, ceiling=size.astype(float), total=total)
+def _audit_inclusion(group: NDArray[np.str_], size: _Floats, spread: _Floats, total: int) -> _Floats:
+    names, member, n_units = np.unique(group, return_inverse=True, return_counts=True)
+    n_rows: _Floats = np.asarray(np.bincount(member, weights=size), dtype=np.float64)
+    typical = np.sqrt(np.bincount(member, weights=size * spread**2) / n_rows)
+    weight = 0.5 * _shares(np.sqrt(n_rows), otherwise=n_rows) + 0.5 * _shares(n_rows * typical, otherwise=n_rows)
+    share = _fill(weight, ceiling=n_units.astype(float), total=total)
     inclusion = np.zeros(len(group))
     for stratum in range(len(names)):
         rows = member == stratum
-        weight = 0.5 / size[stratum] + 0.5 * _shares(doubt[rows], otherwise=np.ones(size[stratum]))
-        inclusion[rows] = _fill(weight, ceiling=np.ones(size[stratum]), total=float(share[stratum]))
+        weight = 0.5 * _shares(size[rows], otherwise=size[rows])
+        weight += 0.5 * _shares(size[rows] * spread[rows], otherwise=size[rows])
+        inclusion[rows] = _fill(weight, ceiling=np.ones(int(rows.sum())), total=float(share[stratum]))
     return inclusion
 
 
-def _train_inclusion(group: NDArray[np.str_], doubt: _Floats, total: int, *, room: _Floats) -> _Floats:
+def _train_inclusion(group: NDArray[np.str_], size: _Floats, doubt: _Floats, total: int, *, room: _Floats) -> _Floats:
     sliced = group != REST
     inclusion = np.zeros(len(group))
     for rows in (sliced, ~sliced):
         if rows.any():
-            uniform = np.ones(int(rows.sum()))
-            weight = 0.1 * _shares(uniform, otherwise=uniform) + 0.9 * _shares(doubt[rows], otherwise=uniform)
+            n_rows = size[rows]
+            weight = 0.1 * _shares(n_rows, otherwise=n_rows) + 0.9 * _shares(n_rows * doubt[rows], otherwise=n_rows)
             inclusion[rows] = _fill(weight, ceiling=room[rows], total=total - float(inclusion.sum()))
     return inclusion
 
 
-def _shares(weight: _Floats, *, otherwise: _Floats | NDArray[np.int_]) -> _Floats:
+def _shares(weight: _Floats, *, otherwise: _Floats) -> _Floats:
     chosen = weight if weight.sum() > 0 else otherwise
     return np.asarray(chosen / chosen.sum(), dtype=float)
 
@@ -155,10 +187,10 @@ def _systematic(inclusion: _Floats, offset: float, *, total: int | None = None) 
     return certain | (np.diff(ticks) > 0)
 
 
-def _ask(key: str, purpose: Purpose, inclusion: float, group: str) -> Ask:
+def _ask(key: str, purpose: Purpose, inclusion: float, group: str, number: int) -> Ask:
     where = "the rest" if group == REST else group
     reason = f"audit: random row of {where}" if purpose == "audit" else f"train: the model's doubt in {where}"
-    return Ask(key, purpose, inclusion, group, reason)
+    return Ask(key, purpose, inclusion, str(group), reason, number)
 
 
 def _uniform(text: str, seed: int) -> float:

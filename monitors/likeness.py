@@ -32,13 +32,15 @@ class Likeness:
     """Per row of the holdout and the batch: the loss its features led to expect; and how alike the two are.
 
     `weights` (one per holdout row, mean 1) make the holdout resemble the batch: clipped, normalised density ratios
-    batch / holdout. `odds` are the same ratios at the batch's own rows, not clipped.
+    batch / holdout. `odds` are the same ratios at the batch's own rows, not clipped. `spread_batch` is the standard
+    deviation of the loss that each row of the batch is expected to have about its expected loss.
     """
 
     expected_holdout: Numbers
     expected_batch: Numbers
     weights: Numbers
     odds: Numbers
+    spread_batch: Numbers
 
     @property
     def effective_share(self) -> float:
@@ -51,16 +53,31 @@ class Likeness:
         return float((self.odds > UNSUPPORTED_ODDS).mean())
 
 
-def measure(holdout: DataFrame, losses: Numbers, batch: DataFrame, schema: Schema, *, seed: int) -> Likeness:
-    """Fit both models by 5-fold cross-fitting, on normalised frames with at least 5 rows each."""
+def measure(
+    holdout: DataFrame,
+    losses: Numbers,
+    batch: DataFrame,
+    schema: Schema,
+    *,
+    seed: int,
+    own: tuple[Numbers, Numbers] | None = None,
+) -> Likeness:
+    """Fit the models by 5-fold cross-fitting, on normalised frames with at least 5 rows each.
+
+    `own` is what the monitored model itself expects to lose on every row of the holdout and of the batch, which tells
+    more of the loss than the features do.
+    """
     n_threads = 1 if len(holdout) + len(batch) < ROWS_WORTH_THREADS else None
+    hint = np.zeros(len(holdout) + len(batch)) if own is None else np.concatenate(own)
     with threadpool_limits(n_threads, user_api="openmp"):
-        return _measure(holdout, losses, batch, schema, seed)
+        return _measure(holdout, losses, batch, schema, hint, seed)
 
 
-def _measure(holdout: DataFrame, losses: Numbers, batch: DataFrame, schema: Schema, seed: int) -> Likeness:
+def _measure(
+    holdout: DataFrame, losses: Numbers, batch: DataFrame, schema: Schema, hint: Numbers, seed: int
+) -> Likeness:
     X = np.concatenate([encode(holdout, holdout, schema), encode(holdout, batch, schema)])
-    X = np.column_stack([X, np.zeros(len(X))])  # so that one column always has known values
+    X = np.column_stack([X, hint])  # also keeps one column whose values are all known
     n, is_batch = len(holdout), np.arange(len(X)) >= len(holdout)
     categorical = np.zeros(X.shape[1], dtype=np.bool_)
     categorical[len(schema.numbers) : len(schema.numbers) + len(schema.categorical)] = True
@@ -81,7 +98,11 @@ def _measure(holdout: DataFrame, losses: Numbers, batch: DataFrame, schema: Sche
         logits[apart] = domain.decision_function(X[apart][:, known])
     odds = _recalibrated_odds(logits, is_batch)
     weights = np.minimum(odds[:n], LARGEST_WEIGHT)
-    return Likeness(expected_holdout, expected_batch, weights / weights.mean(), odds[n:])
+    known = ~np.isnan(X[:n]).all(axis=0)
+    squares = (losses - expected_holdout) ** 2  # of rows that did not teach what was expected of them
+    variance = HistGradientBoostingRegressor(**_settings(categorical[known], seed)).fit(X[:n][:, known], squares)
+    spread_batch = np.sqrt(np.maximum(variance.predict(X[n:][:, known]), 0.0))
+    return Likeness(expected_holdout, expected_batch, weights / weights.mean(), odds[n:], spread_batch)
 
 
 def _settings(categorical: NDArray[np.bool_], seed: int) -> dict[str, Any]:

@@ -8,6 +8,21 @@ from records.slice import Slice
 from records.window import Window
 
 Finding = Literal["harm", "no harm", "unclear"]
+Action = Literal["nothing", "wait", "ask", "retrain"]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceDecay:
+    """The concept part inside one slice: how much more its labelled rows lost than such rows did before.
+
+    `share` is the slice's share of the batch, in `[0, 1]`, and `freedom` the degrees of freedom of the interval.
+    """
+
+    slice: str
+    share: float
+    n_labels: int
+    concept: Estimate
+    freedom: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +32,8 @@ class Decay:
     Positive is worse. `loss` names the loss per row (`zero_one`, `brier`, `squared`, `absolute`). `n_labels` audit
     labels were used, `effective_share` of the holdout remains effective after reweighting, and
     `unsupported_share` of the batch has no like in the snapshot (there the covariate part is extrapolation).
-    `sentence` says in words what follows.
+    `sentence` says in words what follows. `freedom` are the degrees of freedom of the total's and the concept part's
+    intervals, which are at 95 %, and `slices` hold the concept part of each slice.
     """
 
     model: str
@@ -32,15 +48,30 @@ class Decay:
     effective_share: float
     unsupported_share: float
     sentence: str
+    freedom: float = float("inf")
+    slices: tuple[SliceDecay, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do next about a window: `n_labels` more labels are meant, for `cost`; `sentence` says it in words."""
+
+    action: Action
+    n_labels: int
+    cost: float
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What the labels of one window say: the measured decay, the finding drawn from it, and where the loss is higher.
 
-    `harmful` are slices of the labelled rows: their shares are of rows and of loss (see `Slice`).
+    `harmful` are slices of the labelled rows: their shares are of rows and of loss (see `Slice`). `looks` are the
+    shares of the labels at which it was decided so far, this time last.
     """
 
     decay: Decay
     finding: Finding
     harmful: tuple[Slice, ...] = ()
+    advice: Advice | None = None
+    looks: tuple[float, ...] = (1.0,)
