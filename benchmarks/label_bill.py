@@ -163,8 +163,8 @@ def _findings(planted: list[tuple[World, bool]], found: list[list[tuple[Ours, di
     about = (
         f"A loss increase above {TOLERANCE} is harm. Ours asks in up to {len(LOOKS)} rounds, up to"
         f" {', '.join(str(round(BUDGET * look)) for look in LOOKS)} labels, each where the last ones leave most"
-        " open, and stops when it is decided or when the rest is unlikely to show harm. A random sample has one size for"
-        " all worlds, since nobody knows beforehand which one it is; it is judged by plain means and the same rule."
+        " open, and stops when it is decided or when the rest is unlikely to show harm. A random sample has one size"
+        " for all worlds, since nobody knows beforehand which one it is; it is judged by plain means and the same rule."
         " Holdout and batch are drawn anew each time."
     )
     figures = {

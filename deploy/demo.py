@@ -174,11 +174,15 @@ def _play(stage: Stage, n_weeks: int) -> None:
             week = Window(stage.first.start + number * flights.WEEK, stage.first.end + number * flights.WEEK)
             _tell(progress, bar, f"{week.start:%d %b}: watching")
             watch(str(stage.settings), week.end)
-            for request in site.ledger.requests.open(site.model):
-                _tell(progress, bar, f"{week.start:%d %b}: bots answer {len(request.request.asks)} rows")
-                _answer(stage, request)
-            _tell(progress, bar, f"{week.start:%d %b}: learning")
-            learn(str(stage.settings))
+            while True:  # a request may ask more once its first rows are answered
+                open_requests = site.ledger.requests.open(site.model)
+                for item in open_requests:
+                    _tell(progress, bar, f"{week.start:%d %b}: bots answer, {len(item.request.asks)} rows so far")
+                    _answer(stage, item)
+                _tell(progress, bar, f"{week.start:%d %b}: learning")
+                learn(str(stage.settings))
+                if site.ledger.requests.open(site.model) in ((), open_requests):
+                    break
             progress.advance(bar)
         progress.update(bar, description="done")
 

@@ -8,7 +8,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from flows.learn import Learned
 from flows.markdown import bar, table, text
 from flows.site import Site
-from flows.tables import estimate_text, ratio_text
+from flows.tables import estimate_text, plain_text, ratio_text
 from flows.watch import Watched, drift_page
 from records.batch import Batch
 from records.drift import Alarm, ColumnDrift
@@ -55,11 +55,25 @@ def learned_page(model: str, learned: Learned) -> str:
     parts += [
         f"## Decay: {learned.judgement.finding}",
         text(decay.sentence),
+        *([f"**{text(learned.judgement.advice.sentence)}**"] if learned.judgement.advice else []),
         table(
             ("part", f"{decay.loss} loss change (95 %)"),
             [(part, estimate_text(getattr(decay, part))) for part in ("total", "covariate", "concept")],
         ),
     ]
+    if decay.slices:
+        inside = [
+            (estimate_text(item.concept), str(item.n_labels), f"{item.share:.1%}", item.slice) for item in decay.slices
+        ]
+        parts += [
+            "## Slices: did the answers change?",
+            table(("loss change of like rows (95 %)", "labels", "share of rows", "slice"), inside),
+        ]
+    if found := learned.judgement.metrics:
+        rows = [(one.name, f"{one.before:.3f}", plain_text(one.now)) for one in found]
+        parts += ["## The model in other measures", table(("measure", "holdout", "now (95 %)"), rows)]
+    if learned.n_more:
+        parts.append(f"{learned.n_more} more rows are asked.")
     if harmful := learned.judgement.harmful:
         parts += ["## Where the loss is higher", _slice_table(harmful, "share of rows", "share of loss")]
     if learned.verdict is not None:

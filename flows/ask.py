@@ -1,18 +1,30 @@
 """Ask people about some rows of an alarming batch: choose them, write down the intent, push the tasks."""
 
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.expectation import likeness_of
 from flows.reference import reference_rows
 from flows.site import Site
-from labeling.choose import draw
+from labeling.alike import alike
+from labeling.choose import REST, draw
 from labeling.interface import config, instructions
+from labeling.rounds import Plan, plan
 from labeling.tasks import to_task, usual_ranges
-from models.loss import opinion, uncertainty
+from models.loss import opinion
 from models.predictions import named
+from models.reasons import kinds, uncertainty
 from monitors.membership import assign
 from records.batch import Batch
 from records.drift import Alarm, DriftReport
 from records.errors import NotFound
 from records.label import Ask, LabelRequest
 from records.slice import SliceReport
+from records.window import Window
+
+WEEK = timedelta(days=7)
 
 
 def ask(site: Site, batch: Batch, report: DriftReport, alarm: Alarm, found: SliceReport) -> LabelRequest:
@@ -34,38 +46,71 @@ def ask(site: Site, batch: Batch, report: DriftReport, alarm: Alarm, found: Slic
 
 
 def _choose(site: Site, batch: Batch, alarm: Alarm, found: SliceReport) -> LabelRequest:
-    champion = site.champion()
+    champion, budget = site.champion(), left_this_week(site)
     asks: tuple[Ask, ...] = ()
     if not alarm.raised:
         reason = "Nobody is asked: there is no alarm."
     elif waiting := site.ledger.requests.open(site.model):
         reason = f"Nobody is asked: the request of window {waiting[0].request.window.name} is still open."
+    elif budget < 1:
+        reason = f"Nobody is asked: the {site.settings.labels.weekly_budget} labels of this week are used up."
     else:
-        asks = _draw(site, batch, found)
+        n_audit, n_train = plan_of(site, budget).first()
         names = ", ".join(slice_.name for slice_ in found.grown)
+        likeness = likeness_of(site, champion, batch.window)
+        spread = likeness.spread_batch if likeness else np.ones(batch.n_sampled)
+        asks = choose(site, batch.window, n_audit, n_train, spread=spread, number=1)
         reason = f"{len(asks)} rows are asked, about {names or 'the whole window: no slice grew'}."
-    return LabelRequest(site.model, batch.window, champion.number, site.settings.labels.budget, asks, reason)
+    return LabelRequest(site.model, batch.window, champion.number, budget, asks, reason)
 
 
-def _draw(site: Site, batch: Batch, found: SliceReport) -> tuple[Ask, ...]:
-    frame = site.sample(batch.window)
+def plan_of(site: Site, budget: int) -> Plan:
+    """How a request of so many labels is spread over rounds."""
+    return plan(budget, site.settings.labels.audit_share, site.settings.labels.rounds)
+
+
+def left_this_week(site: Site) -> int:
+    """How many labels a new request may buy: its own budget, less what the last seven days used of the weekly one."""
+    settings = site.settings.labels
+    if settings.weekly_budget is None:
+        return settings.budget
+    used = site.ledger.requests.n_asked_since(site.model, site.now() - WEEK)
+    return max(min(settings.budget, settings.weekly_budget - used), 0)
+
+
+def choose(
+    site: Site, window: Window, n_audit: int, n_train: int, *, spread: NDArray[np.float64], number: int
+) -> tuple[Ask, ...]:
+    """Draw the rows of one round; `spread` is how much the loss of every row of the window's sample may vary."""
+    frame, settings = site.sample(window), site.settings
     pipeline = site.registry.load(site.champion().model_uri)
     return draw(
         frame[site.schema.row_key].tolist(),
-        assign(found.grown, frame),
-        uncertainty(pipeline, frame, site.schema),
-        budget=site.settings.labels.budget,
-        audit_share=site.settings.labels.audit_share,
-        seed=site.settings.training.seed,
+        strata(site, window),
+        spread,
+        budget=n_audit + n_train,
+        audit_share=n_audit / max(n_audit + n_train, 1),
+        seed=settings.training.seed,
+        doubt=uncertainty(pipeline, frame, site.schema, settings.labels.reason),
+        alike=alike(frame, site.schema),
+        kinds=kinds(pipeline, frame, site.schema, seed=settings.training.seed) if n_train else None,
         taken=site.ledger.requests.asked_keys(site.model),
+        number=number,
     )
 
 
-def push_rest(site: Site, request: LabelRequest) -> int:
-    """Return the project of an open request in Label Studio, after pushing the tasks that a crash left out."""
-    (known,) = [item for item in site.ledger.requests.open(site.model) if item.request.window == request.window]
-    if known.project is not None and len(known.task_ids) == len(request.asks):
-        return known.project
+def strata(site: Site, window: Window) -> NDArray[np.object_]:
+    """The slice of every row of a window's sample, "rest" for none: those that people are asked about."""
+    found = site.ledger.steps.get(site.model, window, "slice", SliceReport)
+    frame = site.sample(window)
+    return assign(found.grown, frame) if found else np.full(len(frame), REST, dtype=object)
+
+
+def push_rest(site: Site, request: LabelRequest) -> int | None:
+    """Return the project of an open request in Label Studio, after pushing the tasks that are not there yet.
+
+    None means that nothing had to be pushed: production knows the answer of every row that was asked.
+    """
     batch = site.ledger.steps.get(site.model, request.window, "ingest", Batch)
     report = site.ledger.steps.get(site.model, request.window, "monitor", DriftReport)
     if batch is None or report is None:
@@ -75,9 +120,14 @@ def push_rest(site: Site, request: LabelRequest) -> int:
     return _push(site, batch, report, request)
 
 
-def _push(site: Site, batch: Batch, report: DriftReport, request: LabelRequest) -> int:
+def _push(site: Site, batch: Batch, report: DriftReport, request: LabelRequest) -> int | None:
+    (known,) = [item for item in site.ledger.requests.open(site.model) if item.request.window == request.window]
+    there = {row_key for row_key, _ in known.task_ids} | known.gone
+    missing = [one for one in request.asks if one.row_key not in there]
+    if not missing:
+        return known.project
     schema, labels = site.schema, site.settings.labels
-    rows = site.sample(batch.window).set_index(schema.row_key, drop=False).loc[[ask.row_key for ask in request.asks]]
+    rows = site.sample(batch.window).set_index(schema.row_key, drop=False).loc[[one.row_key for one in missing]]
     generation = site.ledger.generations.get(site.model, request.generation)
     pipeline = site.registry.load(generation.model_uri)
     usual = usual_ranges(reference_rows(site, generation)[0], schema)
@@ -86,7 +136,7 @@ def _push(site: Site, batch: Batch, report: DriftReport, request: LabelRequest) 
     tasks = [
         to_task(
             {str(name): value for name, value in row.items()},
-            ask,
+            one,
             schema,
             usual,
             drifted,
@@ -96,7 +146,7 @@ def _push(site: Site, batch: Batch, report: DriftReport, request: LabelRequest) 
             window=batch.window.name,
             prediction=predicted,
         )
-        for row, ask, (thought, predicted) in zip(rows.to_dict("records"), request.asks, answers, strict=True)
+        for row, one, (thought, predicted) in zip(rows.to_dict("records"), missing, answers, strict=True)
     ]
     project = site.studio.open_project(
         f"Driftloop {site.model}",

@@ -191,10 +191,15 @@ def learn(
     for item in learned:
         progress = item.progress
         out.print(f"{progress.window.name}: {progress.n_resolved} of {progress.n_asked} tasks looked at", end="")
-        if item.judgement is None or item.verdict is None:
+        if item.judgement is None:
             out.print("; people are still at work.")
             continue
         out.print(f".\n{item.judgement.decay.sentence}", highlight=False, markup=False)
+        if item.judgement.advice is not None:
+            out.print(item.judgement.advice.sentence, highlight=False, markup=False)
+        if item.verdict is None:
+            out.print(f"{item.n_more} more rows are asked.", highlight=False)
+            continue
         out.print(f"[bold]{item.verdict.outcome}[/]: ", end="")
         out.print("\n".join(item.verdict.reasons), highlight=False, markup=False)
 

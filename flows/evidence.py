@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flows.site import Site
+from labeling.pooling import pooled
 from monitors.membership import assign
 from records.comparison import Outcome, Verdict
 from records.decay import Judgement
@@ -85,9 +86,11 @@ def _labelled(site: Site, wanted: Sequence[tuple[Window, Sequence[Purpose]]]) ->
             continue
         rows = site.sample(window).set_index(schema.row_key, drop=False)
         rows = rows.loc[[item.label.row_key for item in stored]].reset_index(drop=True)
+        request = site.ledger.requests.get(site.model, window)
+        drawn = pooled(request.asks) if request else {}
         answers = [item.label.answer for item in stored]
         frames.append(rows.assign(**{schema.target: answers if schema.classes else np.array(answers, dtype=float)}))
-        inclusion += [item.ask.inclusion for item in stored]
+        inclusion += [min(drawn[item.label.row_key], 1.0) for item in stored]
         slices += [item.ask.slice for item in stored]
     empty = pd.DataFrame(columns=[*schema.production, schema.target])
     frame = pd.concat(frames, ignore_index=True) if frames else empty

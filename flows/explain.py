@@ -10,7 +10,6 @@ from records.comparison import Comparison, Verdict
 from records.decay import Judgement
 from records.drift import Alarm, DriftReport
 from records.generation import Generation
-from records.label import LabelRequest
 from records.slice import SliceReport
 from records.window import Window
 
@@ -61,11 +60,16 @@ def _add_window(tree: Tree, site: Site, window: Window) -> None:
             shares = f"{slice_.share_reference:.1%} to {slice_.share_current:.1%}"
             examples = f", such as {', '.join(slice_.examples)}" if slice_.examples else ""
             slices.add(Text(f"{slice_.name}: {shares}{examples}"))
-    if request := steps.get(model, window, "ask", LabelRequest):
+    if request := site.ledger.requests.get(model, window):
         labels = site.ledger.labels.of(model, window=window)
         people = sorted({person for item in labels for person in item.label.annotators})
         asked = tree.add(Text(f"people: {request.reason}"))
         asked.add(Text(f"{len(labels)} labels by {', '.join(people) or 'nobody'}"))
+    n_looks = 0
+    while seen := steps.get(model, window, f"look {n_looks + 1}", Judgement):
+        n_looks += 1
+        advised = f": {seen.advice.sentence}" if seen.advice else ""
+        tree.add(Text(f"look {n_looks}, {seen.decay.n_labels} audit labels ({seen.finding}){advised}"))
     if judgement := steps.get(model, window, "judge", Judgement):
         decay = tree.add(Text(f"decay ({judgement.finding}): {judgement.decay.sentence}"))
         for slice_ in judgement.harmful:

@@ -25,8 +25,7 @@ def promote(
 
 def _promote(site: Site, judgement: Judgement, challenger: Generation | None, comparison: Comparison | None) -> Verdict:
     if challenger is None or comparison is None:
-        why = "the labels show no harm" if judgement.finding == "no harm" else "nobody answered a train task"
-        return Verdict("keep", (f"Generation {judgement.decay.generation} stays champion: {why}.",))
+        return Verdict("keep", (f"Generation {judgement.decay.generation} stays champion: {_why(judgement)}.",))
     settings = site.settings.gate
     verdict = gate(
         comparison,
@@ -40,6 +39,15 @@ def _promote(site: Site, judgement: Judgement, challenger: Generation | None, co
     elif verdict.outcome == "keep":
         site.ledger.generations.set_status(site.model, challenger.number, "rejected")
     return verdict
+
+
+def _why(judgement: Judgement) -> str:
+    """Why there is no challenger."""
+    if judgement.finding == "no harm":
+        return "the labels show no harm"
+    if judgement.advice is not None and judgement.advice.action == "nothing":
+        return "the labels show no harm, and more of them are unlikely to"
+    return "nobody answered a train task"
 
 
 def make_champion(site: Site, generation: Generation, verdict: Verdict, *, why: str) -> None:

@@ -14,12 +14,12 @@ from store.snapshots import read, write
 
 
 def retrain(site: Site, request: LabelRequest, judgement: Judgement) -> Generation | None:
-    """Fit and log a challenger; None when the labels show no harm, or when there is nothing to learn from.
+    """Fit and log a challenger; None when nothing is to be done, or when there is nothing to learn from.
 
     It learns from the first generation's snapshot, every `train` label so far, and the `audit` labels of windows whose
     decision is over. The audit labels of this window judge it and are not shown to it.
     """
-    if judgement.finding == "no harm":
+    if judgement.finding == "no harm" or (judgement.advice is not None and judgement.advice.action == "nothing"):
         return None
     with site.ledger.steps.claim(site.model, request.window, "retrain") as claim:
         done = claim.done(Generation)

@@ -95,6 +95,11 @@ class Labels(_Part):
     complete_share: Annotated[float, Field(gt=0, le=1)] = 0.9
     patience_days: Annotated[float, Field(gt=0)] = 14
     poll_minutes: Annotated[float, Field(ge=1)] = 60
+    rounds: Annotated[int, Field(ge=1, le=6)] = 3
+    reason: Literal["doubt", "margin", "entropy"] = "doubt"
+    weekly_budget: Annotated[int, Field(ge=1)] | None = None
+    price: Annotated[float, Field(ge=0)] = 0
+    currency: str = ""
 
 
 class Training(_Part):

@@ -39,9 +39,14 @@ categorical = ["channel"]             # booleans belong here
 question = "Is this transaction fraudulent?"   # what a labeler is asked about each row
 # budget = 200                        # labels per request; only one request is open at a time
 # audit_share = 0.5                   # of the budget: random rows that judge; the others teach
+# rounds = 3                          # rows that judge come in up to so many rounds, and stop once it is decided
+# reason = "doubt"                    # what makes a row worth learning from: doubt, margin or entropy
+# weekly_budget = 400                 # labels that may be asked in seven days (unset: no limit)
+# price = 0.0                         # of one label, in the currency below; `driftloop status` adds it up
+# currency = ""
 # overlap = 1                         # how many people answer each row
 # complete_share = 0.9                # learn when this share is answered or skipped ...
-# patience_days = 14                  # ... or when the window is this old and something is answered
+# patience_days = 14                  # ... or this long after it was asked, if something is answered
 # poll_minutes = 60                   # how often the deployed `learn` looks for answers
 
 [training]

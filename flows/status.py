@@ -1,13 +1,14 @@
 """What the ledger knows about a monitored model: every window and every generation, as plain records."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from statistics import median
 
 from flows.site import Site
 from records.comparison import Verdict
 from records.decay import Judgement
 from records.drift import Alarm, Estimate
 from records.generation import Generation
-from records.label import LabelRequest
 from records.slice import SliceReport
 from records.window import Window
 
@@ -44,12 +45,30 @@ class GenerationStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What people's labels cost: how many there are, `hours` of work, `minutes_each` (median), and money.
+
+    Hours and minutes are what Label Studio measured as lead time, `nan` if it measured none. `decisions` are the
+    verdicts that the labels led to.
+    """
+
+    n_labels: int
+    n_this_week: int
+    hours: float
+    minutes_each: float
+    cost: float
+    currency: str
+    decisions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """Every window and every generation of one monitored model."""
+    """Every window and every generation of one monitored model, and what labels cost."""
 
     model: str
     windows: tuple[WindowStatus, ...]
     generations: tuple[GenerationStatus, ...]
+    spent: Spent
 
 
 def status(site: Site) -> Status:
@@ -57,14 +76,33 @@ def status(site: Site) -> Status:
     generations = site.ledger.generations.all(site.model)
     causes = {generation.cause: generation.number for generation in generations if generation.cause}
     windows = tuple(_window(site, window, causes) for window in site.ledger.steps.windows(site.model))
-    return Status(site.model, windows, tuple(_generation(site, generation) for generation in generations))
+    told = tuple(_generation(site, generation) for generation in generations)
+    return Status(site.model, windows, told, _spent(site, windows))
+
+
+def _spent(site: Site, windows: tuple[WindowStatus, ...]) -> Spent:
+    """Add up what people answered; a second person's answer to a row is a label that was paid for too."""
+    asked = [item.window for item in windows if item.labels_asked]
+    said = [one for window in asked for one in site.ledger.annotations.of(site.model, window) if one.answer is not None]
+    seconds = [one.lead_time_seconds for one in said if one.lead_time_seconds == one.lead_time_seconds]
+    recent = sum(one.updated_at >= site.now() - timedelta(days=7) for one in said)
+    labels = site.settings.labels
+    return Spent(
+        n_labels=len(said),
+        n_this_week=recent,
+        hours=sum(seconds) / 3600 if seconds else float("nan"),
+        minutes_each=median(seconds) / 60 if seconds else float("nan"),
+        cost=len(said) * labels.price,
+        currency=labels.currency,
+        decisions=tuple(item.verdict for item in windows if item.verdict),
+    )
 
 
 def _window(site: Site, window: Window, causes: dict[str, int]) -> WindowStatus:
     steps = site.ledger.steps
     alarm = steps.get(site.model, window, "alarm", Alarm)
     found = steps.get(site.model, window, "slice", SliceReport)
-    request = steps.get(site.model, window, "ask", LabelRequest)
+    request = site.ledger.requests.get(site.model, window)
     judgement = steps.get(site.model, window, "judge", Judgement)
     verdict = steps.get(site.model, window, "promote", Verdict)
     return WindowStatus(
@@ -127,7 +165,14 @@ def as_json(state: Status) -> dict[str, object]:
             }
             for item in state.generations
         ],
+        "spent": {name: _plain(value) for name, value in asdict(state.spent).items()},
     }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return list(value)
+    return None if value != value else value
 
 
 def _estimate(estimate: Estimate | None) -> dict[str, float | None] | None:

@@ -5,7 +5,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from flows.status import Status, WindowStatus
+from flows.status import Spent, Status, WindowStatus
 from records.drift import Estimate
 
 _VERDICT_STYLE = {"promote": "bold green", "keep": "cyan", "needs review": "yellow"}
@@ -28,7 +28,26 @@ def as_tables(state: Status) -> RenderableType:
         why = item.verdict.reasons[0] if item.verdict else "adopted" if item.cause is None else ""
         style = "bold" if item.status == "champion" else ""
         generations.add_row(str(item.number), Text(item.status, style), item.version, item.cause or "", Text(why))
-    return Group(windows, Text(), generations)
+    return Group(windows, Text(spent_text(state.spent)), Text(), generations)
+
+
+def spent_text(spent: Spent) -> str:
+    """Say what labels were bought and what they cost; nothing if none was.
+
+    >>> spent_text(Spent(120, 40, 3.5, 0.5, 60.0, "EUR", ("promote", "keep")))
+    '120 labels from people, 40 in the last 7 days: 60.00 EUR, 3.5 hours, 0.5 minutes each. They bought: promote, keep.'
+    """
+    if not spent.n_labels:
+        return ""
+    money = f" {spent.cost:,.2f} {spent.currency}".rstrip() + "," if spent.cost else ""
+    time = (
+        ""
+        if spent.minutes_each != spent.minutes_each
+        else f" {spent.hours:.1f} hours, {spent.minutes_each:.2g} minutes each"
+    )
+    bought = f" They bought: {', '.join(spent.decisions)}." if spent.decisions else ""
+    said = f"{spent.n_labels} labels from people, {spent.n_this_week} in the last 7 days"
+    return f"{said}{':' if money or time else ''}{money if time else money.rstrip(',')}{time}.{bought}"
 
 
 def estimate_text(estimate: Estimate | None) -> str:
@@ -44,6 +63,17 @@ def estimate_text(estimate: Estimate | None) -> str:
     if estimate.value != estimate.value:
         return "not known"
     return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})"
+
+
+def plain_text(estimate: Estimate) -> str:
+    """Return a level, not a change, with its interval for people.
+
+    >>> plain_text(Estimate(0.8213, 0.79, 0.8522))
+    '0.821 (0.790 to 0.852)'
+    """
+    if estimate.low != estimate.low:
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
 def ratio_text(ratio: Estimate) -> str:

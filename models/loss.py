@@ -64,30 +64,14 @@ def zero_one(chances: NDArray[np.float64], right: NDArray[np.intp]) -> NDArray[n
     return np.asarray(chances.argmax(axis=1) != right, dtype=float)
 
 
-def doubt(chances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far the likeliest class is from certain: 0 when certain, 1 when all classes are alike.
-
-    >>> doubt(np.array([[1.0, 0.0], [0.5, 0.5], [0.75, 0.25]])).tolist()
-    [0.0, 1.0, 0.5]
-    """
-    n_classes = chances.shape[1]
-    return np.asarray(np.clip((1 - chances.max(axis=1, initial=0.0)) * n_classes / (n_classes - 1), 0.0, 1.0))
-
-
-def uncertainty(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema) -> NDArray[np.float64]:
-    """Return how unsure the pipeline is of every row, in [0, 1], to choose rows by.
-
-    For a classification see `doubt`. For a regression by a forest it is the standard deviation between the trees as
-    a share of the largest one among these rows; any other regression is equally unsure (1) of every row.
-    """
-    if schema.task == "classification":
-        return doubt(probabilities(pipeline, frame, schema))
-    trees = getattr(pipeline[-1], "estimators_", ()) if isinstance(pipeline, Pipeline) else ()
-    if frame.empty or len(trees) < 2:
-        return np.ones(len(frame))
-    X = pipeline[:-1].transform(frame[list(schema.features)])
-    spread = np.std([tree.predict(X) for tree in trees], axis=0)
-    return spread / spread.max() if spread.max() > 0 else np.ones(len(frame))
+def expected(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema, loss: str) -> NDArray[np.float64]:
+    """Return the loss the pipeline itself expects on every row, if its probabilities are right; 0 for a regression."""
+    if schema.task == "regression":
+        return np.zeros(len(frame))
+    chances = probabilities(pipeline, frame, schema)
+    of_class = {"brier": brier, "log": log, "zero_one": zero_one}[loss]
+    right = (np.full(len(chances), place, dtype=np.intp) for place in range(chances.shape[1]))
+    return np.asarray(sum(chances[:, place[0]] * of_class(chances, place) for place in right if len(place)))
 
 
 def opinion(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema) -> list[str]:

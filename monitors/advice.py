@@ -12,7 +12,10 @@ from records.decay import Advice, Decay, Finding
 from records.drift import Estimate
 
 FUTILE = 0.1
-"""Below this chance of showing harm with the labels that are left, they are not bought."""
+"""Below this chance of showing harm with the labels that are left to judge, they are not bought."""
+
+LIKELY = 0.5
+"""Below this belief in harm, when no label is left to judge by, none is bought to learn from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,9 @@ class Budget:
 def advise(decay: Decay, finding: Finding, budget: Budget, *, tolerance: float) -> Advice:
     """Return what to do: nothing, wait for answers, ask more people, or retrain.
 
-    While it is unclear, more labels are bought only if the predictive probability that they show harm is a tenth or
-    more; how many would settle it follows from the interval's half-width h and the distance d of the estimate from the
-    limit it is clear of: n (h / d)².
+    While it is unclear, more labels that judge are bought only if the predictive probability that they show harm is a
+    tenth or more, and labels to learn from only if harm is likelier than not. How many would settle it follows from
+    the interval's half-width h and the distance d of the estimate from the limit it is clear of: n (h / d)².
 
     >>> from datetime import UTC, datetime
     >>> from records.window import Window
@@ -57,19 +60,30 @@ def advise(decay: Decay, finding: Finding, budget: Budget, *, tolerance: float) 
     if finding == "no harm":
         return _advice("nothing", 0, budget, f"Do nothing: a rise of the loss by more than {tolerance:g} is ruled out.")
     if np.isnan(decay.total.value):
-        return _advice("wait", budget.n_waiting, budget, f"Wait: {decay.n_labels} answers say nothing yet.")
+        few = f"{decay.n_labels} answers say nothing yet"
+        if budget.n_left and not budget.n_waiting:
+            costs = budget.cost(budget.n_left)
+            return _advice("ask", budget.n_left, budget, f"Ask about {budget.n_left} more rows{costs}: {few}.")
+        return _advice("wait", budget.n_waiting, budget, f"Wait: {few}.")
     most = max(decay.total.high, decay.concept.high)
     if budget.n_waiting:
         return _advice("wait", budget.n_waiting, budget, f"Wait for {budget.n_waiting} answers: it is not clear yet.")
-    likely = max(_chances(decay, budget))
     needed = _needed(decay, tolerance)
-    if likely < FUTILE:
-        saw = f"Do nothing: harm was not shown, and with the labels left it would be in {likely:.0%} of cases"
-        return _advice("nothing", 0, budget, f"{saw}; the loss rose by {most:.2g} at most.")
     if not budget.n_left:
         return _advice(
             "retrain", 0, budget, f"Retrain and compare: no label is left, and about {needed} would decide about harm."
         )
+    judging = budget.share < 1
+    likely = max(_chances(decay, budget) if judging else _beliefs(decay, budget, tolerance))
+    if likely < (FUTILE if judging else LIKELY):
+        saw = "Do nothing: harm was not shown, and " + (
+            f"with the labels left it would be in {likely:.0%} of cases" if judging else "it is less likely than not"
+        )
+        return _advice("nothing", 0, budget, f"{saw}; the loss rose by {most:.2g} at most.")
+    if not judging:
+        costs = budget.cost(budget.n_left)
+        more = f"Ask about {budget.n_left} more rows to learn from{costs}: harm is likelier than not"
+        return _advice("ask", budget.n_left, budget, f"{more}, and about {needed} labels would decide.")
     may = f"the loss may have risen by {most:.2g} or not at all, and about {needed} labels decide"
     return _advice(
         "ask", budget.n_left, budget, f"Ask about {budget.n_left} more rows{budget.cost(budget.n_left)}: {may}."
@@ -97,12 +111,18 @@ def _chances(decay: Decay, budget: Budget) -> list[float]:
     ]
 
 
-def _statistic(part: Estimate, freedom: float) -> float:
-    """Return the normal score of an estimate against 0."""
+def _beliefs(decay: Decay, budget: Budget, tolerance: float) -> list[float]:
+    """Return how likely every question's part is above the tolerance (flat prior)."""
+    parts = [(part, freedom) for part, freedom, _ in questions(decay, budget.alpha)]
+    return [float(stats.norm.cdf(_statistic(part, freedom, tolerance))) for part, freedom in parts]
+
+
+def _statistic(part: Estimate, freedom: float, limit: float = 0.0) -> float:
+    """Return the normal score of an estimate against a limit."""
     error = (part.high - part.value) / float(stats.t.ppf((1 + LEVEL) / 2, freedom))
     if not error > 0:
         return 0.0
-    return float(np.clip(stats.norm.isf(stats.t.sf(part.value / error, freedom)), -8, 8))
+    return float(np.clip(stats.norm.isf(stats.t.sf((part.value - limit) / error, freedom)), -8, 8))
 
 
 def _needed(decay: Decay, tolerance: float) -> int:

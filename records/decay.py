@@ -53,6 +53,15 @@ class Decay:
 
 
 @dataclass(frozen=True, slots=True)
+class Metric:
+    """One measure people know, such as accuracy: its value `before`, on the holdout, and `now`, on labelled rows."""
+
+    name: str
+    before: float
+    now: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """What to do next about a window: `n_labels` more labels are meant, for `cost`; `sentence` says it in words."""
 
@@ -75,3 +84,4 @@ class Judgement:
     harmful: tuple[Slice, ...] = ()
     advice: Advice | None = None
     looks: tuple[float, ...] = (1.0,)
+    metrics: tuple[Metric, ...] = ()

@@ -85,12 +85,16 @@ class OpenRequest:
 
     `project` is the label project its tasks are in, None until the first task is known to be pushed; `task_ids` holds
     `(row_key, task id)` of the pushed rows; `n_answered` counts rows with at least one answer that is not a skip.
+    `gone` are the keys of rows that nobody is asked about any more, as their task was taken back or deleted. The last
+    round was written down at `asked_at`.
     """
 
     request: LabelRequest
     project: int | None
     task_ids: tuple[tuple[str, int], ...]
     n_answered: int
+    asked_at: datetime
+    gone: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Label requests: what people were asked, written down before a task is pushed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import func, insert, select, update
@@ -52,24 +52,49 @@ class Requests:
             )
             session.add(row)
             session.flush()
-            asks = [
-                {
-                    "request_id": row.id,
-                    "position": position,
-                    "model": request.model,
-                    "row_key": ask.row_key,
-                    "purpose": ask.purpose,
-                    "inclusion": float(ask.inclusion),
-                    "slice": ask.slice,
-                    "reason": ask.reason,
-                    "round": ask.round,
-                    "prediction": ask.prediction,
-                    "suggested": ask.suggested,
-                }
-                for position, ask in enumerate(request.asks)
-            ]
-            if asks:
-                session.execute(insert(AskRow), asks)
+            _add(session, row, request.asks, first=0)
+
+    def extend(self, model: str, window: Window, asks: Sequence[Ask]) -> LabelRequest:
+        """Add a round of rows to the request of a window and return the whole request; the same round again is none.
+
+        Raises `NotFound` for a window without a request, `Conflict` if the round holds other rows or one of them was
+        asked before, and `BadData` if it names a row twice or mixes rounds.
+        """
+        keys, rounds = [ask.row_key for ask in asks], {ask.round for ask in asks}
+        if len(set(keys)) < len(keys) or len(rounds) > 1:
+            raise BadData(f"a round of window {window.name} names a row twice or mixes rounds; ask each row once")
+        with self._database.writing() as session:
+            row = _demand(session, model, window)
+            request = _request(session, row)
+            present = tuple(ask for ask in request.asks if ask.round in rounds)
+            if present == tuple(asks):
+                return request
+            again = sorted(_asked(session, model).intersection(keys))
+            if present or again:
+                raise Conflict(
+                    f"round {min(rounds)} of window {window.name} of {model!r} was asked before, or one of its rows"
+                    " was; use what was asked"
+                )
+            _add(session, row, asks, first=len(request.asks))
+            row.saved_at, row.pushed_at = datetime.now(UTC), None
+            session.flush()
+            return _request(session, row)
+
+    def gone(self, model: str, window: Window, row_keys: Collection[str]) -> None:
+        """Note that nobody is asked about these rows any more; saying it again is no change."""
+        with self._database.writing() as session:
+            row = _demand(session, model, window)
+            asks = session.scalars(select(AskRow).where(AskRow.request_id == row.id, AskRow.gone_at.is_(None)))
+            for ask in asks:
+                if ask.row_key in row_keys:
+                    ask.gone_at = datetime.now(UTC)
+
+    def n_asked_since(self, model: str, moment: datetime) -> int:
+        """Return how many rows the requests made or grown since `moment` ask about, gold rows left out."""
+        asks = select(func.count(AskRow.id)).join(RequestRow, RequestRow.id == AskRow.request_id)
+        recent = asks.where(RequestRow.model == model, RequestRow.saved_at >= moment, AskRow.purpose != "gold")
+        with self._database.reading() as session:
+            return session.scalar(recent) or 0
 
     def pushed(self, model: str, window: Window, project: int, task_ids: Mapping[str, int]) -> None:
         """Note the tasks of pushed rows (row key → task id), all at once or in parts; saying it again is no change.
@@ -121,6 +146,27 @@ class Requests:
             return frozenset(_asked(session, model))
 
 
+def _add(session: Session, row: RequestRow, asks: Sequence[Ask], *, first: int) -> None:
+    rows = [
+        {
+            "request_id": row.id,
+            "position": first + position,
+            "model": row.model,
+            "row_key": ask.row_key,
+            "purpose": ask.purpose,
+            "inclusion": float(ask.inclusion),
+            "slice": ask.slice,
+            "reason": ask.reason,
+            "round": ask.round,
+            "prediction": ask.prediction,
+            "suggested": ask.suggested,
+        }
+        for position, ask in enumerate(asks)
+    ]
+    if rows:
+        session.execute(insert(AskRow), rows)
+
+
 def _find(session: Session, model: str, window: Window) -> RequestRow | None:
     return session.scalar(select(RequestRow).filter_by(model=model, start=window.start, end=window.end))
 
@@ -160,7 +206,9 @@ def _open(session: Session, row: RequestRow) -> OpenRequest:
         )
     )
     pushed = tuple((key, task) for key, task in session.execute(tasks).tuples() if task is not None)
-    return OpenRequest(_request(session, row), row.project, pushed, session.scalar(answered) or 0)
+    gone = session.scalars(select(AskRow.row_key).where(AskRow.request_id == row.id, AskRow.gone_at.is_not(None)))
+    n_answered = session.scalar(answered) or 0
+    return OpenRequest(_request(session, row), row.project, pushed, n_answered, row.saved_at, frozenset(gone))
 
 
 def ask_of(row: AskRow) -> Ask:

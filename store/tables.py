@@ -90,7 +90,10 @@ class StepRow(OfWindow, Base):
 
 
 class RequestRow(OfWindow, Base):
-    """A label request: saved before its tasks are pushed, open until it is closed."""
+    """A label request: saved before its tasks are pushed, open until it is closed.
+
+    `saved_at` is when its last round was written down.
+    """
 
     __tablename__ = "requests"
     __table_args__ = (UniqueConstraint("model", "start", "end"),)

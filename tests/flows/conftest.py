@@ -55,6 +55,7 @@ false_alarms_per_year = 12
 question = "Is this payment a fraud?"
 budget = 400
 audit_share = 0.6
+rounds = 1
 
 [training]
 estimators = ["linear", "random_forest"]

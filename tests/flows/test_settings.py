@@ -26,7 +26,10 @@ def test_the_starter_file_is_valid_and_its_comments_show_the_true_defaults(tmp_p
         line.removeprefix("# ") if index > start and line.startswith("# ") else line for index, line in enumerate(lines)
     ]
     assert load(tmp_path, "\n".join(uncommented)) == plain.model_copy(
-        update={"training": plain.training.model_copy(update={"loss": "brier"})}
+        update={
+            "training": plain.training.model_copy(update={"loss": "brier"}),
+            "labels": plain.labels.model_copy(update={"weekly_budget": 400}),
+        }
     )
 
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 
-from models.loss import brier, doubt, log, opinion, per_row, uncertainty, zero_one
+from models.loss import brier, log, opinion, per_row, zero_one
 from models.predictions import probabilities
+from models.reasons import doubt, uncertainty
 from models.train import Serving, fit
 from records.errors import BadData, BadSettings
 from records.schema import Schema

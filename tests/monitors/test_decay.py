@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from monitors.decay import estimate, say, verdict
+from monitors.decay import causes, estimate, say, verdict
 from monitors.likeness import Likeness, measure
-from monitors.loss_change import split
-from records.decay import Decay
+from monitors.loss_change import Labelled, split, within
+from records.decay import Decay, SliceDecay
 from records.drift import Estimate
 from records.errors import BadData, BadSettings
 from records.schema import Schema
@@ -134,17 +134,22 @@ def test_weights_move_the_holdout_to_where_the_batch_is() -> None:
     assert likeness.expected_batch.tolist() == [0.0] * 2000
 
 
+def even(labelled: NDArray[np.int64], losses: NDArray[np.float64], inclusion: NDArray[np.float64], n: int) -> Labelled:
+    """Labelled rows of a batch of `n` in one stratum."""
+    return Labelled(labelled, losses, inclusion, np.zeros(n, dtype=np.int64))
+
+
 def simulated(rng: np.random.Generator, n_labels: int, *, tilted: bool) -> tuple[Estimate, Estimate, Estimate]:
     """One draw with known w(x) = exp(x / 2 - 1/8) and an m(x) that is wrong, so the weights must repair it."""
     x_P, x_Q = rng.normal(size=2000), rng.normal(0.5, 1, 1000)
     losses = (rng.random(2000) < 0.1 + 0.25 * (x_P > 0)).astype(float)
     answers = (rng.random(1000) < 0.1 + 0.25 * (x_Q > 0) + 0.1 * (x_Q > 1)).astype(float)
     w = np.exp(0.5 * x_P - 0.125)
-    likeness = Likeness(0.2 + 0.05 * x_P, 0.2 + 0.05 * x_Q, w / w.mean(), np.ones(1000))
+    likeness = Likeness(0.2 + 0.05 * x_P, 0.2 + 0.05 * x_Q, w / w.mean(), np.ones(1000), np.ones(1000))
     aim = np.where(x_Q > 1, 3.0, 1.0) if tilted else np.ones(1000)
     inclusion = n_labels * aim / aim.sum()
     labelled = np.flatnonzero(rng.random(1000) < inclusion)
-    return split(likeness, losses, labelled, answers[labelled], inclusion[labelled])
+    return split(likeness, losses, even(labelled, answers[labelled], inclusion[labelled], 1000))[:3]
 
 
 @pytest.mark.parametrize(("n_labels", "tilted"), [(200, False), (200, True), (40, False)])
@@ -166,8 +171,9 @@ def test_labels_drawn_more_densely_somewhere_bias_nothing() -> None:
 
 
 def test_a_handful_of_equal_losses_does_not_look_certain() -> None:
-    likeness = Likeness(np.full(100, 0.3), np.full(50, 0.3), np.ones(100), np.ones(50))
-    total, _, _ = split(likeness, np.repeat([1.0, 0.0], [30, 70]), np.arange(6), np.zeros(6), np.full(6, 0.12))
+    likeness = Likeness(np.full(100, 0.3), np.full(50, 0.3), np.ones(100), np.ones(50), np.ones(50))
+    drawn = even(np.arange(6), np.zeros(6), np.full(6, 0.12), 50)
+    total, *_ = split(likeness, np.repeat([1.0, 0.0], [30, 70]), drawn)
     assert total.value == pytest.approx(-0.3)
     assert covers(total, 0)
 
@@ -178,10 +184,11 @@ def test_losses_in_another_unit_give_the_same_decay_in_that_unit(seed: int, unit
     rng = np.random.default_rng(seed)
     m_P, m_Q, losses, answers = rng.random(50), rng.random(30), rng.random(50), rng.random(12)
     w, labelled, inclusion = rng.uniform(0.5, 2, 50), rng.choice(30, 12, replace=False), rng.uniform(0.2, 1, 12)
-    one = split(Likeness(m_P, m_Q, w / w.mean(), np.ones(30)), losses, labelled, answers, inclusion)
-    scaled = Likeness(m_P * unit, m_Q * unit, w / w.mean(), np.ones(30))
-    other = split(scaled, losses * unit, labelled, answers * unit, inclusion)
-    for a, b in zip(one, other, strict=True):
+    strata = rng.integers(0, 2, 30)
+    like, scaled = (Likeness(m_P * k, m_Q * k, w / w.mean(), np.ones(30), np.ones(30)) for k in (1.0, unit))
+    one = split(like, losses, Labelled(labelled, answers, inclusion, strata))
+    other = split(scaled, losses * unit, Labelled(labelled, answers * unit, inclusion, strata))
+    for a, b in zip(one[:3], other[:3], strict=True):
         assert [b.value, b.low, b.high] == pytest.approx(
             [unit * a.value, unit * a.low, unit * a.high], rel=1e-6, abs=1e-9
         )
@@ -192,7 +199,7 @@ def test_losses_in_another_unit_give_the_same_decay_in_that_unit(seed: int, unit
     [
         ((0.05, 0.01, 0.09), (0.0, -0.04, 0.04), "harm"),
         ((0.0, -0.04, 0.04), (0.05, 0.01, 0.09), "harm"),
-        ((0.005, 0.001, 0.009), (0.0, -0.009, 0.009), "no harm"),
+        ((0.005, 0.001, 0.0095), (0.0, -0.009, 0.0095), "no harm"),
         ((0.005, 0.001, 0.009), (0.0, -0.02, 0.02), "unclear"),
         ((0.008, 0.001, 0.015), (0.0, -0.009, 0.009), "unclear"),
         ((0.05, -0.01, 0.11), (0.0, -0.009, 0.009), "unclear"),
@@ -231,7 +238,7 @@ def test_a_fall_is_said_as_a_fall_and_chance_as_chance() -> None:
         ({"labelled_losses": np.zeros(2)}, "3 labelled rows, 2 losses and 3 inclusion"),
         ({"labelled_losses": np.array([0.0, np.nan, 1.0])}, "a loss is nan or infinite"),
         ({"inclusion": np.array([0.5, 0.0, 1.0])}, r"an inclusion probability is 0\.0"),
-        ({"inclusion": np.array([0.5, 1.5, 1.0])}, r"an inclusion probability is 1\.5"),
+        ({"inclusion": np.array([0.5, np.inf, 1.0])}, r"an inclusion probability is inf"),
         ({"holdout_losses": np.zeros(29)}, "29 losses for 40 holdout rows"),
         ({"batch": rows(0, 0.0, np.random.default_rng(0))}, "with 0 batch rows"),
     ],
@@ -249,3 +256,49 @@ def test_numbers_that_do_not_fit_together_are_refused_in_one_sentence(change: di
     }
     with pytest.raises(BadData, match=message):
         estimate(**given_ | change | NAMES)
+
+
+def test_a_slice_in_which_answers_changed_is_harm_though_the_batch_hardly_shows_it() -> None:
+    inside = SliceDecay("b >= 2", 0.05, 40, Estimate(0.3, 0.2, 0.4), 39.0)
+    quiet = replace(DECAY, total=Estimate(0.015, -0.01, 0.04), concept=Estimate(0.015, -0.01, 0.04))
+    assert verdict(quiet, tolerance=0.01) == "unclear"
+    assert verdict(replace(quiet, slices=(inside,)), tolerance=0.01) == "harm"
+    assert causes(replace(quiet, slices=(inside,), covariate=Estimate(0.0, -0.01, 0.01))) == {"concept"}
+
+
+def test_an_early_look_needs_more_than_the_only_one() -> None:
+    decay = replace(DECAY, total=Estimate(0.05, 0.006, 0.094), concept=Estimate(0.05, 0.006, 0.094))
+    assert verdict(decay, tolerance=0.01) == "harm"
+    assert verdict(decay, tolerance=0.01, looks=(0.25,)) == "unclear"
+
+
+def test_strata_take_the_spread_between_them_out_of_the_interval_and_keep_the_mean() -> None:
+    rng = np.random.default_rng(13)
+    n, strata = 2000, np.repeat([0, 1], 1000)
+    likeness = Likeness(np.full(500, 0.5), np.full(n, 0.5), np.ones(500), np.ones(n), np.ones(n))
+    losses, answers = rng.random(500), 0.9 * strata + 0.1 * rng.random(n)
+    labelled = np.concatenate([rng.choice(1000, 40, replace=False), 1000 + rng.choice(1000, 40, replace=False)])
+    one, _, _, _ = split(likeness, losses, even(labelled, answers[labelled], np.full(80, 0.04), n))
+    two, _, _, _ = split(likeness, losses, Labelled(labelled, answers[labelled], np.full(80, 0.04), strata))
+    assert two.value == pytest.approx(one.value, abs=1e-9)
+    assert two.high - two.low < 0.6 * (one.high - one.low)
+
+
+def test_a_slice_where_the_model_always_was_worse_than_expected_has_not_changed() -> None:
+    rng = np.random.default_rng(14)
+    of_P, strata = np.arange(1000) < 300, (np.arange(600) < 200).astype(np.int64)
+    likeness = Likeness(np.full(1000, 0.2), np.full(600, 0.2), np.ones(1000), np.ones(600), np.full(600, 0.4))
+    losses = (rng.random(1000) < np.where(of_P, 0.6, 0.1)).astype(float)
+    labelled = np.arange(80)
+    answers = (rng.random(80) < 0.6).astype(float)
+    concept = within(likeness, losses, Labelled(labelled, answers, np.full(80, 0.4), strata), 1, of_P)
+    assert covers(concept, 0)
+    assert answers.mean() - 0.2 > 0.25
+
+
+def test_few_labels_of_a_stratum_are_judged_with_those_of_another() -> None:
+    strata = np.array([0] * 50 + [1] * 30 + [2] * 20)
+    drawn = Labelled(np.array([0, 1, 2, 3, 4, 5, 60, 61, 90]), np.zeros(9), np.full(9, 0.1), strata).merged()
+    counts = np.bincount(drawn.strata[drawn.position])
+    assert (counts[counts > 0] >= 5).all()
+    assert len(np.unique(drawn.strata)) == 1

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -51,10 +52,12 @@ def test_an_impossible_inclusion_probability_is_refused_and_leaves_nothing(ledge
 def test_tasks_can_be_noted_in_parts_and_again(ledger: Ledger) -> None:
     asked = request(week(0), "a", "b", "c")
     ledger.requests.save(asked)
-    assert ledger.requests.open(MODEL) == (OpenRequest(asked, None, (), 0),)
+    (new,) = ledger.requests.open(MODEL)
+    assert new == OpenRequest(asked, None, (), 0, new.asked_at)
     for tasks in ({"b": 12}, {"a": 11, "c": 13}, {"b": 12}):
         ledger.requests.pushed(MODEL, week(0), 7, tasks)
-    assert ledger.requests.open(MODEL) == (OpenRequest(asked, 7, (("a", 11), ("b", 12), ("c", 13)), 0),)
+    there = OpenRequest(asked, 7, (("a", 11), ("b", 12), ("c", 13)), 0, new.asked_at)
+    assert ledger.requests.open(MODEL) == (there,)
 
 
 def test_tasks_made_anew_in_another_project_replace_the_old_ones(ledger: Ledger) -> None:
@@ -100,3 +103,35 @@ def test_row_keys_are_data_whatever_they_hold(ledger: Ledger) -> None:
     keys = ("'; DROP TABLE asks; --", "ключ", "{{x}}", "%s", "a\tb", " ")
     ledger.requests.save(request(week(0), *keys))
     assert ledger.requests.asked_keys(MODEL) == set(keys)
+
+
+def test_a_round_is_added_once_and_its_tasks_are_pushed_beside_the_others(ledger: Ledger) -> None:
+    first = request(week(0), "a", "b")
+    ledger.requests.save(first)
+    ledger.requests.pushed(MODEL, week(0), 7, {"a": 11, "b": 12})
+    more = tuple(replace(ask, round=2) for ask in request(week(0), "c", "d").asks)
+    whole = ledger.requests.extend(MODEL, week(0), more)
+    assert whole.asks == (*first.asks, *more)
+    assert ledger.requests.extend(MODEL, week(0), more) == whole
+    (item,) = ledger.requests.open(MODEL)
+    assert (item.request, item.project, item.task_ids) == (whole, 7, (("a", 11), ("b", 12)))
+    other = tuple(replace(ask, round=2) for ask in request(week(0), "e").asks)
+    again = tuple(replace(ask, round=3) for ask in request(week(0), "a", "f").asks)
+    for refused in (other, again):
+        with pytest.raises(Conflict, match="was asked before"):
+            ledger.requests.extend(MODEL, week(0), refused)
+    with pytest.raises(BadData, match="mixes rounds"):
+        ledger.requests.extend(MODEL, week(0), (more[0], again[1]))
+    with pytest.raises(NotFound, match="no label request"):
+        ledger.requests.extend(MODEL, week(1), more)
+    assert ledger.requests.get(MODEL, week(0)) == whole
+    assert ledger.requests.n_asked_since(MODEL, item.asked_at) == 4
+    assert ledger.requests.n_asked_since(MODEL, item.asked_at + timedelta(seconds=1)) == 0
+
+
+def test_rows_that_nobody_is_asked_about_any_more_are_told(ledger: Ledger) -> None:
+    ledger.requests.save(request(week(0), "a", "b"))
+    for _ in range(2):
+        ledger.requests.gone(MODEL, week(0), {"b"})
+    (item,) = ledger.requests.open(MODEL)
+    assert item.gone == {"b"}

@@ -1,0 +1,182 @@
+"""Labels that come in rounds, stop when it is decided, and are not bought where production knows the answer."""
+
+import pandas as pd
+import pytest
+
+from flows.ask import left_this_week
+from flows.learn import Learned, learn
+from flows.status import as_json, status
+from flows.tables import spent_text
+from flows.watch import watch
+from labeling.pooling import pooled
+from records.comparison import Verdict
+from records.decay import Judgement
+from records.errors import ServiceDown
+from tests.flows.conftest import CHANGED, QUIET, World, watch_until_asked, week
+
+
+@pytest.fixture
+def patient(adopted: World) -> World:
+    """A monitored model whose labels come in up to three rounds."""
+    path = adopted.folder / "driftloop.toml"
+    path.write_text(path.read_text().replace("rounds = 1", 'rounds = 3\nprice = 0.5\ncurrency = "EUR"'))
+    return adopted
+
+
+def answer_new(world: World) -> int:
+    """Let a person answer what nobody has answered yet."""
+    seen = {said.task_id for project in world.studio.projects() for said in world.studio.said(project)}
+    keys = {
+        task["data"]["row_key"]  # type: ignore[index]
+        for project in world.studio.projects()
+        for task_id, task in world.studio.tasks(project).items()
+        if task_id in seen
+    }
+    world.answer(unseen=lambda key: key in keys)
+    return world.n_tasks() - len(keys)
+
+
+def judged(item: Learned) -> Judgement:
+    assert item.judgement is not None
+    return item.judgement
+
+
+def verdict_of(item: Learned) -> Verdict:
+    assert item.verdict is not None
+    return item.verdict
+
+
+def test_harm_is_seen_in_the_first_round_and_the_rest_of_the_budget_is_for_learning(patient):
+    watch_until_asked(patient)
+    request = patient.request.request
+    assert {(ask.purpose, ask.round) for ask in request.asks} == {("audit", 1)}
+    assert len(request.asks) == 60  # a quarter of the 240 that judge
+    answer_new(patient)
+    (item,) = learn(patient.site())
+    assert judged(item).finding == "harm"
+    assert judged(item).advice.action == "retrain"  # type: ignore[union-attr]
+    assert (item.n_more, item.verdict) == (340, None)
+    assert patient.n_tasks() == 400
+    again = patient.request.request
+    assert again.asks[:60] == request.asks
+    assert {ask.purpose for ask in again.asks[60:]} == {"audit", "train"}
+    assert len({ask.row_key for ask in again.asks}) == 400
+
+    (waiting,) = learn(patient.site())  # nobody answered: nothing is decided and nothing asked
+    assert (waiting.judgement, waiting.n_more, patient.n_tasks()) == (None, 0, 400)
+
+    answer_new(patient)
+    (done,) = learn(patient.site())
+    assert judged(done).finding == "harm"
+    assert judged(done).looks == (0.25,)  # decided then, and measured with everything now
+    assert judged(done).decay.n_labels == 240
+    assert verdict_of(done).outcome == "promote", verdict_of(done).reasons
+    state = status(patient.site())
+    assert (state.spent.n_labels, state.spent.cost, state.spent.decisions) == (400, 200.0, ("promote",))
+    assert "400 labels from people" in spent_text(state.spent)
+    assert as_json(state)["spent"]["cost"] == 200.0  # type: ignore[index]
+    (seen,) = [item for item in state.windows if item.labels_asked]
+    assert (seen.labels_asked, seen.labels_answered) == (400, 400)
+
+
+def test_where_nothing_changed_labels_stop_early_and_nothing_is_trained(patient):
+    watch_until_asked(patient)
+    window = patient.request.request.window
+    pipeline = patient.site().registry.load(patient.site().champion().model_uri)
+    frame = patient.site().sample(window)
+    says = dict(zip(frame["id"], pipeline.predict(frame[list(patient.schema.features)]), strict=True))
+    patient.truth = {**patient.truth, **{key: str(said) for key, said in says.items()}}  # the model is always right
+    for _ in range(4):
+        if not patient.site().ledger.requests.open("payments"):
+            break
+        answer_new(patient)
+        learned = learn(patient.site())
+    (done,) = learned
+    assert verdict_of(done).outcome == "keep"
+    assert done.challenger is None
+    assert patient.n_tasks() < 400
+    assert len(patient.site().ledger.generations.all("payments")) == 1
+
+
+def test_a_round_that_could_not_be_pushed_is_pushed_by_the_next_learn(patient):
+    watch_until_asked(patient)
+    answer_new(patient)
+    patient.studio.break_after = 9
+    with pytest.raises(ServiceDown):
+        learn(patient.site())
+    assert patient.n_tasks() == 69
+    (item,) = learn(patient.site())
+    assert patient.n_tasks() == item.progress.n_asked == 400
+    assert item.n_more == 0
+
+
+def test_impatient_learning_asks_nobody_else(patient):
+    watch_until_asked(patient)
+    answer_new(patient)
+    (item,) = learn(patient.site(), impatient=True)
+    assert item.verdict is not None
+    assert patient.n_tasks() == 60
+
+
+def test_rounds_together_are_one_sample(patient):
+    watch_until_asked(patient)
+    answer_new(patient)
+    learn(patient.site())
+    asks = [ask for ask in patient.request.request.asks if ask.purpose == "audit"]
+    inclusion = pooled(asks)
+    n_rows = len(patient.site().sample(patient.request.request.window))
+    total = sum(1 / inclusion[ask.row_key] for ask in asks)
+    assert total == pytest.approx(n_rows, rel=0.2)
+
+
+def test_rows_whose_answer_production_knows_are_not_asked_and_count_as_labels(asked):
+    path = asked.folder / "production.parquet"
+    table = pd.read_parquet(path)
+    known = table["id"].map(lambda key: int(key.rpartition("-")[2]) % 2 == 0)
+    table["fraud"] = [asked.truth[key] if late else None for key, late in zip(table["id"], known, strict=True)]
+    table.to_parquet(path)
+    first = asked.request
+    n_known = sum(int(ask.row_key.rpartition("-")[2]) % 2 == 0 for ask in first.request.asks)
+    assert 100 < n_known < 300
+    (waiting,) = learn(asked.site())
+    assert (waiting.progress.n_known, waiting.progress.n_answered) == (n_known, n_known)
+    assert asked.n_tasks() == 400 - n_known
+    assert learn(asked.site())[0].progress == waiting.progress
+    asked.answer()
+    (done,) = learn(asked.site())
+    assert (done.progress.n_answered, judged(done).finding) == (400, "harm")
+    assert status(asked.site()).spent.n_labels == 400 - n_known  # what production told was not paid for
+
+
+def test_a_request_whose_answers_are_all_known_asks_nobody_and_is_judged(adopted):
+    path = adopted.folder / "production.parquet"
+    table = pd.read_parquet(path)
+    table.assign(fraud=table["id"].map(adopted.truth)).to_parquet(path)
+    watch_until_asked(adopted)
+    (done,) = learn(adopted.site())
+    assert done.progress.n_known == done.progress.n_asked
+    assert judged(done).finding == "harm"
+
+
+def test_a_week_s_budget_bounds_what_is_asked(adopted):
+    path = adopted.folder / "driftloop.toml"
+    path.write_text(path.read_text().replace("rounds = 1", "rounds = 1\nweekly_budget = 100"))
+    watch_until_asked(adopted)
+    assert adopted.n_tasks() == 100
+    assert left_this_week(adopted.site()) == 0
+    adopted.answer()
+    learn(adopted.site())
+    reasons = [watch(adopted.site(), week(number)).request.reason for number in (*QUIET, *CHANGED)]
+    assert not any("still open" in reason for reason in reasons)
+    assert adopted.n_tasks() == 100
+
+
+def test_measures_people_know_stand_beside_the_decay(learned):
+    site = learned.site()
+    (window,) = [w for w in site.ledger.steps.windows("payments") if site.ledger.requests.get("payments", w)]
+    judgement = site.ledger.steps.get("payments", window, "judge", Judgement)
+    found = {one.name: one for one in judgement.metrics}
+    assert found.keys() == {"accuracy", "balanced accuracy", "log loss", "Brier score", "macro F1", "AUC"}
+    assert found["accuracy"].now.high < found["accuracy"].before
+    assert found["Brier score"].now.low > found["Brier score"].before
+    assert judgement.advice.sentence.startswith("Retrain")
