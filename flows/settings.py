@@ -46,6 +46,7 @@ class Columns(_Part):
     datetime: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     units: dict[str, str] = {}
+    costs: dict[str, dict[str, Annotated[float, Field(ge=0)]]] = {}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -60,7 +61,20 @@ class Columns(_Part):
             raise ValueError(f"a classification needs at least two different classes, got {list(self.classes)!r}")
         if self.task == "regression" and self.classes:
             raise ValueError("a regression has no classes; remove them or set task to 'classification'")
+        strangers = sorted({*self.costs, *(said for row in self.costs.values() for said in row)} - set(self.classes))
+        if strangers:
+            raise ValueError(f"costs names {strangers[0]!r}, which is not among the classes")
         return self
+
+    @property
+    def cost_matrix(self) -> tuple[tuple[float, ...], ...]:
+        """What saying each class costs, a row per true class; a mistake nobody named costs 1, being right nothing."""
+        if not self.costs:
+            return ()
+        known = {(true, said): price for true, row in self.costs.items() for said, price in row.items()}
+        return tuple(
+            tuple(known.get((true, said), float(true != said)) for said in self.classes) for true in self.classes
+        )
 
 
 class Windows(_Part):
@@ -109,7 +123,7 @@ class Training(_Part):
         "random_forest",
         "linear",
     )
-    loss: Literal["brier", "log", "zero_one", "squared", "absolute"] | None = None
+    loss: Literal["brier", "log", "zero_one", "cost", "squared", "absolute"] | None = None
     serving: Literal["accelerated", "stock"] = "accelerated"
     holdout_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     harm_tolerance: Annotated[float, Field(ge=0)] = 0.005
@@ -168,11 +182,16 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _loss_fits_task(self) -> Self:
-        losses = ("brier", "log", "zero_one") if self.columns.task == "classification" else ("squared", "absolute")
+        classifying = self.columns.task == "classification"
+        losses = ("brier", "log", "zero_one", "cost") if classifying else ("squared", "absolute")
         if self.training.loss not in (None, *losses):
             raise ValueError(
                 f"training.loss {self.training.loss!r} does not fit a {self.columns.task};"
                 f" use one of {', '.join(losses)}"
+            )
+        if self.training.loss == "cost" and not self.columns.costs:
+            raise ValueError(
+                "training.loss 'cost' needs columns.costs: what saying a class costs where another is true"
             )
         return self
 
@@ -202,6 +221,7 @@ class Settings(BaseSettings):
             units=tuple(c.units.items()),
             datetime=c.datetime,
             text=c.text,
+            costs=c.cost_matrix,
         )
 
     @property

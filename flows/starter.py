@@ -51,7 +51,7 @@ question = "Is this transaction fraudulent?"   # what a labeler is asked about e
 
 [training]
 # estimators = ["random_forest", "linear"]     # also "extra_trees"
-# loss = "brier"                      # brier, log, zero_one; for a regression squared, absolute
+# loss = "brier"                      # brier, log, zero_one, cost; for a regression squared, absolute
 # serving = "accelerated"             # or "stock": models that need scikit-learn alone
 # holdout_share = 0.25                # of the training data, by a hash of the row key
 # harm_tolerance = 0.005              # a loss increase that does not matter

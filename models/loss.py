@@ -1,5 +1,8 @@
 """The loss per row that decides, and what a pipeline makes of rows: its opinion and its uncertainty."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -9,7 +12,7 @@ from models.predictions import answers, probabilities, values
 from records.errors import BadData, BadSettings
 from records.schema import Schema
 
-CLASSIFICATION = ("brier", "log", "zero_one")
+CLASSIFICATION = ("brier", "log", "zero_one", "cost")
 REGRESSION = ("squared", "absolute")
 
 
@@ -24,7 +27,7 @@ def per_row(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema, loss: str) 
         raise BadSettings(f"loss {loss!r} does not fit a {schema.task}; use one of {', '.join(fitting)}")
     if schema.task == "classification":
         chances, right = probabilities(pipeline, frame, schema), answers(frame, schema)
-        return {"brier": brier, "log": log, "zero_one": zero_one}[loss](chances, right)
+        return _of_chances(loss, schema)(chances, right)
     truth = frame[schema.target].to_numpy(dtype=float)
     if np.isnan(truth).any():
         raise BadData(f"column {schema.target!r} has no value in {np.isnan(truth).sum()} rows; remove those rows")
@@ -69,9 +72,29 @@ def expected(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema, loss: str)
     if schema.task == "regression":
         return np.zeros(len(frame))
     chances = probabilities(pipeline, frame, schema)
-    of_class = {"brier": brier, "log": log, "zero_one": zero_one}[loss]
+    of_class = _of_chances(loss, schema)
     right = (np.full(len(chances), place, dtype=np.intp) for place in range(chances.shape[1]))
     return np.asarray(sum(chances[:, place[0]] * of_class(chances, place) for place in right if len(place)))
+
+
+def cost(chances: NDArray[np.float64], right: NDArray[np.intp], costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what every row costs when the class with the lowest expected cost is said (Elkan 2001).
+
+    `costs` is (n_classes, n_classes): what saying the column's class costs where the row's is true.
+
+    >>> missed_costs_ten = np.array([[0.0, 1.0], [10.0, 0.0]])
+    >>> cost(np.array([[0.8, 0.2], [0.95, 0.05]]), np.array([0, 1]), missed_costs_ten).tolist()
+    [1.0, 10.0]
+    """
+    return np.asarray(costs[right, (chances @ costs).argmin(axis=1)], dtype=float)
+
+
+def _of_chances(loss: str, schema: Schema) -> Callable[[NDArray[np.float64], NDArray[np.intp]], NDArray[np.float64]]:
+    if loss == "cost":
+        if not schema.costs:
+            raise BadSettings("loss 'cost' needs to know what mistakes cost; add columns.costs to the settings")
+        return partial(cost, costs=np.array(schema.costs))
+    return {"brier": brier, "log": log, "zero_one": zero_one}[loss]
 
 
 def opinion(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema) -> list[str]:

@@ -9,6 +9,7 @@ from scipy import stats
 from sklearn import metrics
 from sklearn.pipeline import Pipeline
 
+from models.loss import cost
 from models.predictions import answers, probabilities, values
 from records.decay import Metric
 from records.drift import Estimate
@@ -24,10 +25,10 @@ def measured(
 ) -> tuple[Metric, ...]:
     """Return every measure that is defined on both the holdout and the labelled rows of a batch.
 
-    Classification: accuracy, balanced accuracy, log loss, Brier score, macro F1, and AUC (of the last of two classes,
-    one against the rest of more). Regression: mean absolute error and root mean squared error. Labelled rows count
-    with 1 / inclusion. Intervals are of the delete-a-group jackknife over up to 100 groups of labelled rows (Kott
-    2001); `before` is the value on the holdout. Both frames have the target.
+    Classification: accuracy, balanced accuracy, log loss, Brier score, macro F1, AUC (of the last of two classes, one
+    against the rest of more), and the mean cost where costs are known. Regression: mean absolute error and root mean
+    squared error. Labelled rows count with 1 / inclusion. Intervals are of the delete-a-group jackknife over up to 100
+    groups of labelled rows (Kott 2001); `before` is the value on the holdout. Both frames have the target.
     """
     if labelled.empty or holdout.empty:
         return ()
@@ -54,6 +55,8 @@ def _measures(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema) -> dict[s
     clipped = np.clip(chances, 1e-6, 1.0)
     clipped /= clipped.sum(axis=1, keepdims=True)
 
+    costs = cost(chances, right, np.array(schema.costs)) if schema.costs else np.zeros(len(frame))
+
     def auc(rows: NDArray[np.int64], w: Floats) -> float:
         here = [c for c in classes[-1:] if len(classes) == 2] or [c for c in classes if (right[rows] == c).sum() > 0]
         if len(np.unique(right[rows])) < 2:
@@ -78,7 +81,7 @@ def _measures(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema) -> dict[s
             metrics.f1_score(right[rows], chosen[rows], average="macro", sample_weight=w, zero_division=0.0)
         ),
         "AUC": auc,
-    }
+    } | ({"cost": lambda rows, w: float(np.average(costs[rows], weights=w))} if schema.costs else {})
 
 
 def _jackknifed(measure: Measure, weights: Floats) -> Estimate:

@@ -18,7 +18,8 @@ class Schema:
     Booleans are categorical. `datetime` features count as numbers, in days from the value to the row's own time: the
     date itself moves on by itself. One that is over `FARTHEST_DAYS` away is how people write "never" and counts as
     missing. `text` features are free text, in which words matter and no two rows need be alike.
-    `units` holds `(column, unit)` pairs for people, such as `("distance", "miles")`.
+    `units` holds `(column, unit)` pairs for people, such as `("distance", "miles")`. `costs` has a row per true class
+    and in it what saying each class costs, both in the order of `classes`; it is empty where nobody named costs.
     """
 
     row_key: str
@@ -31,6 +32,7 @@ class Schema:
     units: tuple[tuple[str, str], ...] = ()
     datetime: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
+    costs: tuple[tuple[float, ...], ...] = ()
 
     @property
     def numbers(self) -> tuple[str, ...]:

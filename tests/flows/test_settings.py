@@ -58,6 +58,12 @@ def test_a_missing_file_names_it_and_the_command_that_writes_one(tmp_path):
             '[training]\nloss = "squared"',
             "does not fit a classification; use one of brier, log, zero_one",
         ),
+        (
+            "[windows]",
+            "[columns.costs]\nyes = { nope = 3 }\n\n[windows]",
+            "costs names 'nope', which is not among the classes",
+        ),
+        ("[training]", '[training]\nloss = "cost"', r"needs columns\.costs"),
         ('model = "payments"', 'model = "payments"\nlabel_studio_token = "x"', "DRIFTLOOP_LABEL_STUDIO_TOKEN"),
         ("[services]", '[services]\nledger = "postgresql://u:secret@h/d"', "DRIFTLOOP_SERVICES__LEDGER"),
         ('url = "production.parquet"', 'url = "postgresql://u:secret@h/d"', "DRIFTLOOP_TABLE__URL"),
@@ -106,3 +112,10 @@ def test_a_delay_moves_the_window_that_a_moment_is_about(tmp_path):
     settings = load(tmp_path, TOML.replace("[windows]", "[windows]\ndelay_hours = 24"))
     assert settings.window_at(datetime(2024, 1, 8, 12, tzinfo=UTC)).name == "2023-12-25_2024-01-01"
     assert settings.window_at(datetime(2024, 1, 9, tzinfo=UTC)).name == "2024-01-01_2024-01-08"
+
+
+def test_costs_name_what_they_name_and_leave_the_rest_at_one(tmp_path):
+    costs = "[columns.costs]\nyes = { no = 20 }\n\n[windows]"
+    settings = load(tmp_path, TOML.replace("[windows]", costs).replace("[training]", '[training]\nloss = "cost"'))
+    assert settings.roles.costs == ((0.0, 1.0), (20.0, 0.0))
+    assert settings.loss == "cost"
