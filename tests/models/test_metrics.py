@@ -14,7 +14,7 @@ from records.schema import Schema
 SCHEMA = Schema("id", "at", "y", "classification", ("p",), (), ("no", "yes"), costs=((0.0, 1.0), (10.0, 0.0)))
 
 
-class Says(ClassifierMixin, BaseEstimator):
+class Says(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A model whose probability of yes is the row's p."""
 
     classes_ = ("no", "yes")
