@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 import numpy as np
 from joblib import Parallel, delayed  # type: ignore[import-untyped]
@@ -64,6 +65,7 @@ class Batch:
         return finding, advise(decay, finding, left, tolerance=TOLERANCE).action
 
 
+@cache
 def worlds() -> list[tuple[World, bool]]:
     """Return what was planted and whether it is harm."""
     found = []
@@ -121,7 +123,7 @@ def at_once(batch: Batch, n_labels: int) -> Finding:
 def measured(quick: bool, steps: Steps) -> Findings:
     """Decide about every world many times, both ways, on every core."""
     os.environ["OMP_NUM_THREADS"] = "1"  # of the processes below: each has one core
-    planted, n_each = worlds(), 6 if quick else 150
+    planted, n_each = worlds(), 6 if quick else 80
     with (
         steps.counted("decisions", len(planted) * n_each) as step,
         Parallel(os.cpu_count(), return_as="generator") as parallel,
