@@ -13,6 +13,7 @@ from prefect.states import Completed
 from prefect.tasks import Task
 
 from flows.artifacts import publish_learned, publish_watched
+from flows.learn import Learned
 from flows.learn import learn as learn_by
 from flows.settings import load_settings
 from flows.site import Site
@@ -64,10 +65,14 @@ def learn(settings: str, impatient: bool = False) -> State[Any]:
     learned = learn_by(site, run=as_task, impatient=impatient)
     for item in learned:
         publish_learned(site, item)
-    outcomes = [
-        f"{item.progress.window.name}: {item.verdict.outcome if item.verdict else 'waiting'}" for item in learned
-    ]
+    outcomes = [f"{item.progress.window.name}: {_outcome(item)}" for item in learned]
     return Completed(message="; ".join(outcomes) or "No label request is open.")
+
+
+def _outcome(item: Learned) -> str:
+    if item.verdict is not None:
+        return item.verdict.outcome
+    return f"{item.n_more} more rows are asked" if item.n_more else "waiting"
 
 
 def _service_was_down(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
