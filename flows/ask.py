@@ -1,21 +1,17 @@
 """Ask people about some rows of an alarming batch: choose them, write down the intent, push the tasks."""
 
-from flows.reference import reference_rows
+from flows.pages import furnish, open_project, pages
 from flows.site import Site
 from labeling.choose import draw
-from labeling.interface import config, instructions
-from labeling.tasks import to_task, usual_ranges
-from models.loss import opinion, uncertainty
-from models.predictions import named
+from models.loss import uncertainty
 from monitors.membership import assign
 from records.batch import Batch
-from records.drift import Alarm, DriftReport
-from records.errors import NotFound
+from records.drift import Alarm
 from records.label import Ask, LabelRequest
 from records.slice import SliceReport
 
 
-def ask(site: Site, batch: Batch, report: DriftReport, alarm: Alarm, found: SliceReport) -> LabelRequest:
+def ask(site: Site, batch: Batch, alarm: Alarm, found: SliceReport) -> LabelRequest:
     """Ask people about rows of an alarming batch; exactly once, however often it runs.
 
     The request is written to the ledger before a task is pushed. After a crash the same request is pushed again, and
@@ -28,7 +24,7 @@ def ask(site: Site, batch: Batch, report: DriftReport, alarm: Alarm, found: Slic
         request = site.ledger.requests.get(site.model, batch.window) or _choose(site, batch, alarm, found)
         if request.asks:
             site.ledger.requests.save(request)
-            _push(site, batch, report, request)
+            _push(site, request)
         claim.finish(request)
         return request
 
@@ -50,7 +46,7 @@ def _choose(site: Site, batch: Batch, alarm: Alarm, found: SliceReport) -> Label
 def _draw(site: Site, batch: Batch, found: SliceReport) -> tuple[Ask, ...]:
     frame = site.sample(batch.window)
     pipeline = site.registry.load(site.champion().model_uri)
-    return draw(
+    drawn = draw(
         frame[site.schema.row_key].tolist(),
         assign(found.grown, frame),
         uncertainty(pipeline, frame, site.schema),
@@ -59,6 +55,7 @@ def _draw(site: Site, batch: Batch, found: SliceReport) -> tuple[Ask, ...]:
         seed=site.settings.training.seed,
         taken=site.ledger.requests.asked_keys(site.model),
     )
+    return furnish(site, batch.window, drawn)
 
 
 def push_rest(site: Site, request: LabelRequest) -> int:
@@ -66,43 +63,11 @@ def push_rest(site: Site, request: LabelRequest) -> int:
     (known,) = [item for item in site.ledger.requests.open(site.model) if item.request.window == request.window]
     if known.project is not None and len(known.task_ids) == len(request.asks):
         return known.project
-    batch = site.ledger.steps.get(site.model, request.window, "ingest", Batch)
-    report = site.ledger.steps.get(site.model, request.window, "monitor", DriftReport)
-    if batch is None or report is None:
-        raise NotFound(
-            f"window {request.window.name} of {site.model!r} is not in the ledger; run `driftloop watch` for it"
-        )
-    return _push(site, batch, report, request)
+    return _push(site, request)
 
 
-def _push(site: Site, batch: Batch, report: DriftReport, request: LabelRequest) -> int:
-    schema, labels = site.schema, site.settings.labels
-    rows = site.sample(batch.window).set_index(schema.row_key, drop=False).loc[[ask.row_key for ask in request.asks]]
-    generation = site.ledger.generations.get(site.model, request.generation)
-    pipeline = site.registry.load(generation.model_uri)
-    usual = usual_ranges(reference_rows(site, generation)[0], schema)
-    drifted = tuple(column.column for column in report.columns if column.drifted)
-    answers = zip(opinion(pipeline, rows, schema), named(pipeline, rows, schema), strict=True)
-    tasks = [
-        to_task(
-            {str(name): value for name, value in row.items()},
-            ask,
-            schema,
-            usual,
-            drifted,
-            thought,
-            title=labels.question,
-            model=f"{site.model} generation {generation.number}",
-            window=batch.window.name,
-            prediction=predicted,
-        )
-        for row, ask, (thought, predicted) in zip(rows.to_dict("records"), request.asks, answers, strict=True)
-    ]
-    project = site.studio.open_project(
-        f"Driftloop {site.model}",
-        config(schema, labels.question),
-        instructions(schema, labels.question),
-        overlap=labels.overlap,
-    )
-    site.ledger.requests.pushed(site.model, batch.window, project, site.studio.push(project, tasks))
+def _push(site: Site, request: LabelRequest) -> int:
+    project = open_project(site)
+    ids = site.studio.push(project, pages(site, request, request.asks))
+    site.ledger.requests.pushed(site.model, request.window, project, ids)
     return project

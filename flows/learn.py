@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 
 from flows.ask import push_rest
 from flows.compare import compare
+from flows.crowd import consensus
 from flows.evidence import audit_labels
 from flows.promote import promote, settle_promotions
 from flows.retrain import retrain
+from flows.second_look import hear_second_looks, second_look
 from flows.site import Site
 from flows.watch import Run, by_hand
-from labeling.consensus import agree
 from models.loss import per_row
 from monitors import decay as decays
 from monitors.harm import find_harmful
@@ -64,13 +65,15 @@ def collect(site: Site, request: LabelRequest) -> Progress:
     pull = site.studio.pull(project, site.schema, ledger.annotations.watermark(project))
     ledger.annotations.replace(project, dict(pull.tasks), pull.annotations)
     ledger.annotations.advance(project, pull.seen_until)
+    hear_second_looks(site, request)
     annotations = ledger.annotations.of(site.model, request.window)
-    labels = agree(annotations, site.schema)
+    labels = consensus(site, request, annotations)
     ledger.labels.save(site.model, request.window, labels)
+    awaited = second_look(site, request, annotations, labels)
     looked_at: dict[str, set[str]] = {}
     for annotation in annotations:
         looked_at.setdefault(annotation.row_key, set()).add(annotation.annotator)
-    n_resolved = sum(len(people) >= settings.overlap for people in looked_at.values())
+    n_resolved = sum(len(people) >= settings.overlap and key not in awaited for key, people in looked_at.items())
     waited_days = (site.now() - request.window.end).total_seconds() / 86_400
     complete = n_resolved >= settings.complete_share * len(request.asks)
     late = waited_days > settings.patience_days and len(labels) > 0

@@ -95,6 +95,10 @@ class Labels(_Part):
     complete_share: Annotated[float, Field(gt=0, le=1)] = 0.9
     patience_days: Annotated[float, Field(gt=0)] = 14
     poll_minutes: Annotated[float, Field(ge=1)] = 60
+    gold_share: Annotated[float, Field(ge=0, le=1)] = 0
+    suggest: Annotated[float, Field(ge=0, le=1)] = 0
+    show_reason: bool = False
+    second_look: bool = True
 
 
 class Training(_Part):

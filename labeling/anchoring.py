@@ -26,8 +26,8 @@ def anchoring(
     """Return how often people override a suggestion, and how much more they agree with the model for seeing it.
 
     Which rows show it is chance, so the difference is what seeing it does. Each row counts once, by the share of its
-    people who agree, since answers to one row are not independent; numbers agree if they are at most `close` apart.
-    Give no annotations of second looks, which show nothing filled in.
+    people who agree, since answers to one row are not independent. Numbers agree if they are at most `close` apart;
+    any other number than the suggested one is an override. Give no annotations of second looks: they suggest nothing.
 
     >>> from datetime import UTC, datetime
     >>> schema = Schema("id", "t", "late", "classification", (), (), classes=("no", "yes"))
@@ -41,12 +41,15 @@ def anchoring(
     """
     rows = votes(annotations, schema)
     agreed: dict[bool, list[float]] = {True: [], False: []}
+    kept = 0.0
     for ask in asks:
         answers = rows.get(ask.row_key)
         if answers and ask.prediction is not None:
             alike = [same(answer, ask.prediction, schema, close) for answer in answers.values()]
             agreed[ask.suggested].append(sum(alike) / len(alike))
+            if ask.suggested:
+                kept += sum(same(answer, ask.prediction, schema, 0.0) for answer in answers.values()) / len(answers)
     n_suggested, n_blind = len(agreed[True]), len(agreed[False])
     seeing, blind = share(sum(agreed[True]), n_suggested), share(sum(agreed[False]), n_blind)
-    overrides = share(n_suggested - sum(agreed[True]), n_suggested)
+    overrides = share(n_suggested - kept, n_suggested)
     return Anchoring(n_suggested, n_blind, overrides, difference(seeing, blind))

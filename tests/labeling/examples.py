@@ -39,5 +39,5 @@ def ask(row_key: str) -> Ask:
 
 def task(row_key: str, schema: Schema = TWO, *, prediction: str | None = "late") -> dict[str, Any]:
     row = {"distance": 1107.0, "temp": 68.0, "carrier": "EV"}
-    words = {"title": "Late?", "model": "flights generation 1", "window": "2013-06-01_2013-06-08"}
+    words: Any = {"title": "Late?", "model": "flights generation 1", "window": "2013-06-01_2013-06-08"}
     return to_task(row, ask(row_key), schema, USUAL, ("temp",), "Probably late.", prediction=prediction, **words)
