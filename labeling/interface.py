@@ -9,8 +9,10 @@ from records.schema import Schema
 
 _HEAD = f'name="{CONTROL}" toName="{TARGET}" required="true" requiredMessage="Give an answer, or skip this row"'
 
-# The folded part stays white in the dark theme by itself.
-_FOLD = "[class*=ant-collapse] { background: transparent !important; color: inherit !important; }"
+# The folded part stays white in the dark theme by itself; the panels beside are about regions, which rows do not have.
+_STYLE = """[class*=ant-collapse] { background: transparent !important; color: inherit !important; }
+    [class*=sidepanels__wrapper] { display: none !important; }
+    [class*=sidepanels] { padding-right: 0 !important; }"""
 
 
 def config(schema: Schema, question: str, *, expected: Expected | None = None, show_reason: bool = False) -> str:
@@ -21,12 +23,12 @@ def config(schema: Schema, question: str, *, expected: Expected | None = None, s
     model's opinion is folded away, and why the row was drawn is shown only with `show_reason`.
 
     >>> schema = Schema("id", "t", "late", "classification", (), (), classes=("on time", "late"))
-    >>> print(config(schema, "Will it be late?").splitlines()[4].strip())
+    >>> print(config(schema, "Will it be late?").splitlines()[6].strip())
     <Choice value="on time" hotkey="1"/>
     """
     reason = '\n  <Text name="reason" value="$reason"/>' if show_reason else ""
     return f"""<View>
-  <Style>{_FOLD}</Style>
+  <Style>{_STYLE}</Style>
   <Header value={_attribute(question)} size="3"/>
 {_control(schema, expected)}{reason}
   <HyperText name="{TARGET}" value="$row_html" inline="true"/>
@@ -57,14 +59,18 @@ def instructions(
     if schema.task == "regression":
         how = (
             f"Type one number{f' in {escape(unit)}' if unit else ''} with a decimal point, without "
-            "thousands separators and without its unit; an answer in another form cannot be used."
+            "thousands separators and without its unit, press Enter, then Ctrl+Enter to submit. An answer in another "
+            "form cannot be used."
         )
         if expected is not None:
             how += f" Answers are expected {escape(expected.words(schema))}; another one is looked at a second time."
     elif len(schema.classes) <= MOST_CHOICES:
         how = "Press the key beside your answer (1, 2, …), then Ctrl+Enter to submit."
     else:
-        how = "Open the list, type a few letters, pick one answer, then press Ctrl+Enter to submit."
+        how = (
+            "Click on the list, type a few letters, press ↓ and Enter to pick one answer and Esc to close the list, "
+            "then Ctrl+Enter to submit."
+        )
     lines = [
         how,
         "The table shows this row beside what was usual when the model was trained: the range that held 90 % of the "
@@ -87,13 +93,13 @@ def _control(schema: Schema, expected: Expected | None) -> str:
     if schema.task == "regression":
         unit = schema.unit(schema.target)
         number = f"A number{f' in {unit}' if unit else ''}, such as 12.5"
-        hint = _attribute(f"A number {expected.words(schema)}" if expected else number)
+        hint = _attribute(f"A number, expected {expected.words(schema)}" if expected else number)
         return f'  <TextArea {_HEAD} placeholder={hint} rows="1" maxSubmissions="1" editable="true"/>'
     if len(schema.classes) <= MOST_CHOICES:
         tag, knobs = "Choices", 'choice="single-radio" showInLine="true"'
         hotkeys = [f' hotkey="{i}"' for i in range(1, len(schema.classes) + 1)]
     else:
-        tag, knobs = "Taxonomy", 'leafsOnly="true" maxUsages="1"'
+        tag, knobs = "Taxonomy", 'leafsOnly="true" maxUsages="1" minWidth="340px" placeholder="Find the answer"'
         hotkeys = [""] * len(schema.classes)
     choices = (f"    <Choice value={_attribute(n)}{key}/>" for n, key in zip(schema.classes, hotkeys, strict=True))
     return "\n".join([f"  <{tag} {_HEAD} {knobs}>", *choices, f"  </{tag}>"])

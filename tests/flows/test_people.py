@@ -1,11 +1,15 @@
 """Several people per row, gold rows, suggestions and second looks, on the small model of the other tests."""
 
+import io
+import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from flows import people
 from flows.crowd import crowd
 from flows.evidence import audit_labels, teaching_labels
 from flows.learn import collect
@@ -149,5 +153,12 @@ def test_how_people_answered_is_told_and_gold_neither_judges_nor_teaches(crowded
     assert 0.5 < ben.accuracy.value < 0.65
     assert told.anchoring.n_suggested + told.anchoring.n_blind == 132
     assert told.anchoring.bias.low < 0 < told.anchoring.bias.high
+    table = io.StringIO()
+    Console(file=table, width=140).print(people.as_tables(people.crowds(crowded.site())))
+    for shown in (people.page(told), table.getvalue()):
+        assert "6 rows were given a second look" in shown
+        assert "91 % of 132" in shown
+        assert "percentage points" in shown
+    assert json.loads(json.dumps(people.as_json({"w": told})))["w"]["annotators"][0]["lead_time_seconds"] is None
     evidence = [audit_labels(crowded.site(), [request.window]), teaching_labels(crowded.site(), request.window)]
     assert not set(gold).intersection(key for part in evidence for key in part.frame["id"])

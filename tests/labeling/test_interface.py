@@ -61,7 +61,7 @@ def test_the_expected_range_is_told_where_the_number_is_typed_and_in_the_instruc
     expected = Expected(low=0, high=1250, close=5)
     root: Any = ElementTree.fromstring(config(NUMBER, "How late?", expected=expected))
     hint = root.find("TextArea[@name='label']").attrib["placeholder"]
-    assert hint == "A number between 0 and 1,250 minutes"
+    assert hint == "A number, expected between 0 and 1,250 minutes"
     assert "between 0 and 1,250 minutes; another one" in instructions(NUMBER, "How late?", expected=expected)
 
 
