@@ -6,17 +6,21 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from flows import people
+from flows.adopt import adopt
 from flows.crowd import crowd
 from flows.evidence import audit_labels, teaching_labels
 from flows.learn import collect
 from flows.withdraw import withdraw
 from labeling import answers
+from labeling.studio import InMemoryStudio
+from models.memory_registry import InMemoryRegistry
 from records.errors import ServiceDown
-from tests.flows.conftest import World, watch_until_asked
+from tests.flows.conftest import TOML, World, payments, watch_until_asked
 
 CROWD = "budget = 120\noverlap = 2\ngold_share = 0.1\nsuggest = 0.5"
 
@@ -162,3 +166,42 @@ def test_how_people_answered_is_told_and_gold_neither_judges_nor_teaches(crowded
     assert json.loads(json.dumps(people.as_json({"w": told})))["w"]["annotators"][0]["lead_time_seconds"] is None
     evidence = [audit_labels(crowded.site(), [request.window]), teaching_labels(crowded.site(), request.window)]
     assert not set(gold).intersection(key for part in evidence for key in part.frame["id"])
+
+
+def test_an_unlikely_number_is_asked_again_before_it_is_a_label(tmp_path: Path) -> None:
+    words = (
+        'target = "fraud"\ntask = "classification"\nclasses = ["no", "yes"]',
+        'target = "cost"\ntask = "regression"',
+    )
+    (tmp_path / "driftloop.toml").write_text(
+        TOML.replace(*words).replace("budget = 400", "budget = 60\ngold_share = 0.1\nsuggest = 0.5")
+    )
+    before = payments(8)
+    later = pd.concat([payments(2, first_week=8), payments(3, first_week=10, changed=True)], ignore_index=True)
+    for frame in (before, later):
+        frame["cost"] = frame["age"] + frame["amount"].clip(upper=100) * (frame["channel"] == "app")
+    before.drop(columns="fraud").to_parquet(tmp_path / "training.parquet")
+    later.drop(columns=["fraud", "cost"]).to_parquet(tmp_path / "production.parquet")
+    truth = {key: repr(float(cost)) for key, cost in zip(later["id"], later["cost"], strict=True)}
+    world = World(tmp_path, InMemoryStudio(), InMemoryRegistry(), truth)
+    adopt(world.site(), "training.parquet")
+    watch_until_asked(world)
+    request, (project,) = world.request.request, world.studio.projects()
+    known = truth | dict(zip(before["id"], before["cost"].map(repr), strict=True))
+    absurd, typo = (ask.row_key for ask in [ask for ask in request.asks if ask.purpose == "audit"][:2])
+    for task_id, task in world.studio.tasks(project).items():
+        key = task["data"]["row_key"]  # type: ignore[index]
+        said = "98765.0" if key in (absurd, typo) else known[key]
+        world.studio.annotate(task_id, answers.write(said, world.schema))
+    first = collect(world.site(), request)
+    assert (first.n_answered, first.n_resolved) == (66 - 2, 66 - 2)
+    for task_id, task in world.studio.tasks(world.studio.projects()[1]).items():
+        key = task["data"]["row_key"]  # type: ignore[index]
+        said = "98765.0" if key == absurd else known[key]
+        world.studio.annotate(task_id, answers.write(said, world.schema), user=2)
+    assert collect(world.site(), request).n_answered == 66
+    labels = {item.label.row_key: item.label.answer for item in world.site().ledger.labels.of("payments")}
+    assert (labels[absurd], labels[typo]) == ("98765.0", truth[typo])
+    told = crowd(world.site(), request)
+    assert told.annotators[0].accuracy.value == 1.0
+    assert told.anchoring.n_suggested + told.anchoring.n_blind == 66

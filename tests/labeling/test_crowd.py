@@ -128,3 +128,11 @@ def test_a_person_with_one_answer_and_a_class_nobody_chose_do_not_matter() -> No
     more = {key: [*row, 0.0] for key, row in chances.items()}
     labels = agree([*said, lone], kinds, chances=more)
     assert share_right(labels, truth) > 0.9
+
+
+def test_neither_the_order_of_annotations_nor_a_second_run_changes_a_label() -> None:
+    said, chances, _ = crowd(4, 3)
+    labels = agree(said, schema(3), chances=chances)
+    shuffled = list(said)
+    np.random.default_rng(0).shuffle(shuffled)
+    assert agree(shuffled, schema(3), chances=dict(reversed(chances.items()))) == labels
