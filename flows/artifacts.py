@@ -5,6 +5,8 @@ from urllib.parse import quote
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
+from flows import people
+from flows.crowd import crowd
 from flows.learn import Learned
 from flows.markdown import bar, table, text
 from flows.site import Site
@@ -97,7 +99,11 @@ def publish_watched(site: Site, watched: Watched) -> None:
 def publish_learned(site: Site, learned: Learned) -> None:
     """Keep the page of a label request in Prefect."""
     key = f"{site.model}-learn".lower().replace("_", "-")
-    create_markdown_artifact(learned_page(site.model, learned), key=key, description=learned.progress.window.name)
+    page = learned_page(site.model, learned)
+    request = site.ledger.requests.get(site.model, learned.progress.window)
+    if request is not None:
+        page += f"\n\n{people.page(crowd(site, request))}"
+    create_markdown_artifact(page, key=key, description=learned.progress.window.name)
 
 
 def report_link(site: Site, alarm: Alarm) -> str:

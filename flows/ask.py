@@ -1,25 +1,21 @@
 """Ask people about some rows of an alarming batch: choose them, write down the intent, push the tasks."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flows.expectation import likeness_of
-from flows.reference import reference_rows
+from flows.pages import furnish, open_project, pages
 from flows.site import Site
 from labeling.alike import alike
 from labeling.choose import REST, draw
-from labeling.interface import config, instructions
 from labeling.rounds import Plan, plan
-from labeling.tasks import to_task, usual_ranges
-from models.loss import opinion
-from models.predictions import named
 from models.reasons import kinds, uncertainty
 from monitors.membership import assign
 from records.batch import Batch
-from records.drift import Alarm, DriftReport
-from records.errors import NotFound
+from records.drift import Alarm
 from records.label import Ask, LabelRequest
 from records.slice import SliceReport
 from records.window import Window
@@ -27,7 +23,7 @@ from records.window import Window
 WEEK = timedelta(days=7)
 
 
-def ask(site: Site, batch: Batch, report: DriftReport, alarm: Alarm, found: SliceReport) -> LabelRequest:
+def ask(site: Site, batch: Batch, alarm: Alarm, found: SliceReport) -> LabelRequest:
     """Ask people about rows of an alarming batch; exactly once, however often it runs.
 
     The request is written to the ledger before a task is pushed. After a crash the same request is pushed again, and
@@ -40,7 +36,7 @@ def ask(site: Site, batch: Batch, report: DriftReport, alarm: Alarm, found: Slic
         request = site.ledger.requests.get(site.model, batch.window) or _choose(site, batch, alarm, found)
         if request.asks:
             site.ledger.requests.save(request)
-            _push(site, batch, report, request)
+            push_rest(site, request)
         claim.finish(request)
         return request
 
@@ -84,7 +80,7 @@ def choose(
     """Draw the rows of one round; `spread` is how much the loss of every row of the window's sample may vary."""
     frame, settings = site.sample(window), site.settings
     pipeline = site.registry.load(site.champion().model_uri)
-    return draw(
+    drawn = draw(
         frame[site.schema.row_key].tolist(),
         strata(site, window),
         spread,
@@ -97,6 +93,7 @@ def choose(
         taken=site.ledger.requests.asked_keys(site.model),
         number=number,
     )
+    return furnish(site, window, drawn)
 
 
 def strata(site: Site, window: Window) -> NDArray[np.object_]:
@@ -111,48 +108,14 @@ def push_rest(site: Site, request: LabelRequest) -> int | None:
 
     None means that nothing had to be pushed: production knows the answer of every row that was asked.
     """
-    batch = site.ledger.steps.get(site.model, request.window, "ingest", Batch)
-    report = site.ledger.steps.get(site.model, request.window, "monitor", DriftReport)
-    if batch is None or report is None:
-        raise NotFound(
-            f"window {request.window.name} of {site.model!r} is not in the ledger; run `driftloop watch` for it"
-        )
-    return _push(site, batch, report, request)
-
-
-def _push(site: Site, batch: Batch, report: DriftReport, request: LabelRequest) -> int | None:
     (known,) = [item for item in site.ledger.requests.open(site.model) if item.request.window == request.window]
     there = {row_key for row_key, _ in known.task_ids} | known.gone
     missing = [one for one in request.asks if one.row_key not in there]
-    if not missing:
-        return known.project
-    schema, labels = site.schema, site.settings.labels
-    rows = site.sample(batch.window).set_index(schema.row_key, drop=False).loc[[one.row_key for one in missing]]
-    generation = site.ledger.generations.get(site.model, request.generation)
-    pipeline = site.registry.load(generation.model_uri)
-    usual = usual_ranges(reference_rows(site, generation)[0], schema)
-    drifted = tuple(column.column for column in report.columns if column.drifted)
-    answers = zip(opinion(pipeline, rows, schema), named(pipeline, rows, schema), strict=True)
-    tasks = [
-        to_task(
-            {str(name): value for name, value in row.items()},
-            one,
-            schema,
-            usual,
-            drifted,
-            thought,
-            title=labels.question,
-            model=f"{site.model} generation {generation.number}",
-            window=batch.window.name,
-            prediction=predicted,
-        )
-        for row, one, (thought, predicted) in zip(rows.to_dict("records"), missing, answers, strict=True)
-    ]
-    project = site.studio.open_project(
-        f"Driftloop {site.model}",
-        config(schema, labels.question),
-        instructions(schema, labels.question),
-        overlap=labels.overlap,
-    )
-    site.ledger.requests.pushed(site.model, batch.window, project, site.studio.push(project, tasks))
+    return _push(site, request, missing) if missing else known.project
+
+
+def _push(site: Site, request: LabelRequest, asks: Sequence[Ask]) -> int:
+    project = open_project(site)
+    ids = site.studio.push(project, pages(site, request, asks))
+    site.ledger.requests.pushed(site.model, request.window, project, ids)
     return project

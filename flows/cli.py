@@ -291,6 +291,24 @@ def status(config: Config = Path("driftloop.toml"), as_json: Json = False) -> No
 
 
 @app.command()
+def people(config: Config = Path("driftloop.toml"), as_json: Json = False) -> None:
+    """Show how people answered: who agrees with the others, who is right, and what suggestions do to them.
+
+    Reads the ledger and the snapshots; writes nothing, asks no service.
+    """
+    from flows import people as crowds
+
+    with _site(config) as site:
+        told = crowds.crowds(site)
+    if as_json:
+        print(json.dumps(crowds.as_json(told), indent=2))
+    elif not told:
+        out.print("Nobody has answered yet.", highlight=False)
+    else:
+        out.print(crowds.as_tables(told))
+
+
+@app.command()
 def explain(
     generation: Annotated[int, typer.Argument(help="The generation to explain.")],
     config: Config = Path("driftloop.toml"),

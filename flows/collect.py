@@ -4,9 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from flows.ask import push_rest
+from flows.crowd import consensus
+from flows.second_look import hear_second_looks, second_look
 from flows.site import Site
 from flows.truth import known_answers
-from labeling.consensus import agree
 from records.label import LabelRequest, OpenRequest
 from records.window import Window
 
@@ -36,15 +37,17 @@ def collect(site: Site, request: LabelRequest) -> Progress:
         pull = site.studio.pull(project, site.schema, ledger.annotations.watermark(project))
         ledger.annotations.replace(project, dict(pull.tasks), pull.annotations)
         ledger.annotations.advance(project, pull.seen_until)
+    hear_second_looks(site, request)
     annotations = ledger.annotations.of(site.model, request.window)
-    said = {label.row_key: label for label in agree(annotations, site.schema)}
+    said = {label.row_key: label for label in consensus(site, request, annotations)}
     labels = said | known  # what production knows is the truth
     ledger.labels.save(site.model, request.window, labels.values())
+    awaited = second_look(site, request, annotations, tuple(labels.values()))
     looked_at: dict[str, set[str]] = {}
     for annotation in annotations:
         looked_at.setdefault(annotation.row_key, set()).add(annotation.annotator)
     enough = {row_key for row_key, people in looked_at.items() if len(people) >= settings.overlap}
-    n_resolved = len(enough | known.keys())
+    n_resolved = len((enough - awaited) | known.keys())
     waited_days = (site.now() - _open(site, request).asked_at).total_seconds() / 86_400
     complete = n_resolved >= settings.complete_share * len(request.asks)
     late = waited_days > settings.patience_days and len(labels) > 0

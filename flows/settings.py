@@ -114,6 +114,10 @@ class Labels(_Part):
     weekly_budget: Annotated[int, Field(ge=1)] | None = None
     price: Annotated[float, Field(ge=0)] = 0
     currency: str = ""
+    gold_share: Annotated[float, Field(ge=0, le=1)] = 0
+    suggest: Annotated[float, Field(ge=0, le=1)] = 0
+    show_reason: bool = False
+    second_look: bool = True
 
 
 class Training(_Part):

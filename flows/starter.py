@@ -48,6 +48,10 @@ question = "Is this transaction fraudulent?"   # what a labeler is asked about e
 # complete_share = 0.9                # learn when this share is answered or skipped ...
 # patience_days = 14                  # ... or this long after it was asked, if something is answered
 # poll_minutes = 60                   # how often the deployed `learn` looks for answers
+# gold_share = 0.0                    # rows with a known answer asked on top, to see how well people answer
+# suggest = 0.0                       # share of the rows that come with the model's answer filled in
+# show_reason = false                 # tell labelers why a row was drawn; it may sway them
+# second_look = true                  # ask once more about rows that people disagree on
 
 [training]
 # estimators = ["random_forest", "linear"]     # also "extra_trees"

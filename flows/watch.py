@@ -55,7 +55,7 @@ def watch(site: Site, window: Window, *, run: Run = by_hand) -> Watched:
     report = run(monitor, site, batch)
     alarm = run(decide, site, batch, report)
     found = run(find_slices, site, batch, alarm)
-    request = run(ask, site, batch, report, alarm, found)
+    request = run(ask, site, batch, alarm, found)
     return Watched(batch, report, alarm, found, request)
 
 

@@ -32,5 +32,9 @@ def _withdraw(site: Site, item: OpenRequest, why: str) -> Withdrawn:
     if item.project is not None:
         with suppress(NotFound):  # deleted by hand, and its tasks with it
             taken_back = site.studio.withdraw(item.project, [task_id for _, task_id in item.task_ids])
+    for look in site.ledger.second_opinions.of(site.model, item.request.window):
+        if look.project is not None and look.task_id is not None:
+            with suppress(NotFound):
+                site.studio.withdraw(look.project, [look.task_id])
     site.ledger.requests.close(site.model, item.request.window, f"withdrawn: {why}")
     return Withdrawn(item.request.window, len(item.request.asks), len(taken_back))

@@ -91,15 +91,6 @@ def _said(value: Mapping[str, object]) -> str | None:
     return repr(number) if isinstance(number, int | float) and not isinstance(number, bool) else None
 
 
-def is_number(text: str) -> bool:
-    """Say whether `text` is an answer to a regression.
-
-    >>> is_number("1.5"), is_number("1,5"), is_number("nan")
-    (True, False, False)
-    """
-    return _number(text) is not None
-
-
 def _number(text: str) -> str | None:
     try:
         number = float(text) if "_" not in text else float("nan")

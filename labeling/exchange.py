@@ -40,11 +40,14 @@ class Studio(Protocol):
     def check(self) -> None:
         """Raise unless the service can be reached and accepts us."""
 
-    def open_project(self, title: str, config: str, instructions: str, *, overlap: int = 1) -> int:
-        """Return the id of the one project with this title, config and overlap; make it if there is none.
+    def open_project(
+        self, title: str, config: str, instructions: str, *, overlap: int = 1, suggestions: bool = False
+    ) -> int:
+        """Return the id of the one project with this title, config, overlap and suggestions; make it if there is none.
 
-        `overlap` people are asked about each row. What a project asks never changes: another config is another
-        project. Raises `BadData` if the title does not have 3 to 50 characters or the config is refused.
+        `overlap` people are asked about each row. With `suggestions`, a task's prediction is filled in on the page.
+        What a project asks never changes: another config is another project. Raises `BadData` if the title does not
+        have 3 to 50 characters or the config is refused.
         """
 
     def push(self, project: int, tasks: Sequence[Mapping[str, object]]) -> dict[str, int]:

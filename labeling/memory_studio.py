@@ -28,7 +28,7 @@ class Said:
 
 @dataclass(slots=True)
 class _Project:
-    identity: tuple[str, str, int]
+    identity: tuple[str, str, int, bool]
     tasks: dict[int, Mapping[str, object]] = field(default_factory=dict)
     touched: dict[int, datetime] = field(default_factory=dict)
     said: dict[int, Said] = field(default_factory=dict)
@@ -52,10 +52,18 @@ class InMemoryStudio:
         if self.fault is not None:
             raise self.fault
 
-    def open_project(self, title: str, config: str, instructions: str, *, overlap: int = 1) -> int:  # noqa: ARG002
-        """Return the project with this title, config and overlap, made if there is none."""
+    def open_project(
+        self,
+        title: str,
+        config: str,
+        instructions: str,  # noqa: ARG002
+        *,
+        overlap: int = 1,
+        suggestions: bool = False,
+    ) -> int:
+        """Return the project with this title, config, overlap and suggestions, made if there is none."""
         self.check()
-        identity = (check_title(title), config, overlap)
+        identity = (check_title(title), config, overlap, suggestions)
         for project, known in self._projects.items():
             if known.identity == identity:
                 return project

@@ -14,7 +14,7 @@ from records.schema import Schema
 LONG_TEXT = 60
 """A value with more characters than this gets the whole width instead of a cell."""
 
-_CELL = "padding:3px 14px 3px 8px;vertical-align:top;border-bottom:1px solid rgba(128,128,128,.22)"
+_CELL = "padding:2px 14px 2px 8px;vertical-align:top;border-bottom:1px solid rgba(128,128,128,.22)"
 _FAINT = "opacity:.65"
 _TINT = "background:rgba(255,160,0,.13)"
 _PILL = "padding:0 7px;border-radius:9px;background:rgba(255,120,0,.28);white-space:nowrap"
@@ -92,7 +92,7 @@ def _against(value: object, unit: str, usual: Usual | None, *, numeric: bool) ->
     if isnan(usual.low):
         return "", "", ""
     low, middle, high = (_text(number, digits=4) for number in (usual.low, usual.median, usual.high))
-    words = f"{low} – {high} ({middle})" + (f" {unit}" if unit else "")
+    words = (f"{low} – {high} ({middle})" if low != high else low) + (f" {unit}" if unit else "")
     if missing:
         return "", words, ""
     number = float(str(value))

@@ -65,15 +65,20 @@ class LabelStudio:
         """Raise `ServiceDown` or `NotAllowed` with a sentence unless the server answers and accepts the token."""
         self._wire.whoami()
 
-    def open_project(self, title: str, config: str, instructions: str, *, overlap: int = 1) -> int:
-        """Return the one project with this title, config and overlap, found by a mark in its description."""
-        identity = "\n".join((check_title(title), str(overlap), config))
+    def open_project(
+        self, title: str, config: str, instructions: str, *, overlap: int = 1, suggestions: bool = False
+    ) -> int:
+        """Return the one project with this title, config, overlap and suggestions, found by a mark it bears."""
+        kind = f"{overlap} suggestions" if suggestions else f"{overlap}"
+        identity = "\n".join((check_title(title), kind, config))
         mark = f"driftloop {sha256(identity.encode()).hexdigest()[:16]}"
-        found = self._find_project(mark) or self._make_project(mark, title, config, instructions, overlap)
+        found = self._find_project(mark) or self._make_project(mark, title, config, instructions, overlap, suggestions)
         self._wire.show_columns(found, hidden=_HIDDEN)
         return found
 
-    def _make_project(self, mark: str, title: str, config: str, instructions: str, overlap: int) -> int:
+    def _make_project(
+        self, mark: str, title: str, config: str, instructions: str, overlap: int, suggestions: bool
+    ) -> int:
         try:
             self._wire.make_project(
                 title=title,
@@ -82,7 +87,7 @@ class LabelStudio:
                 expert_instruction=instructions,
                 show_instruction=True,
                 maximum_annotations=overlap,
-                show_collab_predictions=False,  # a pre-selected answer makes people agree with the model
+                show_collab_predictions=suggestions,  # a pre-selected answer makes people agree with the model
                 enable_empty_annotation=False,
             )
         except MaybeDone:

@@ -14,6 +14,8 @@ from records.schema import Schema
 
 __all__ = ["Usual", "to_row", "to_task", "usual_ranges"]
 
+_GOLD_SHOWS = "audit: random row of the rest"  # what any row might say
+
 
 def to_task(
     row: Mapping[str, object],
@@ -27,44 +29,38 @@ def to_task(
     model: str,
     window: str,
     prediction: str | None = None,
+    show_time: bool = True,
+    show_reason: bool = False,
 ) -> dict[str, object]:
     """Return the task that asks about one row, ready for JSON.
 
-    `data` depends on the row, its batch and the model alone, so that asking again makes the same task; what belongs
-    to the campaign (purpose, inclusion, slice, window) is in `meta`, where the labeler does not see it. `opinion` is
-    a sentence for people, folded away on the page. `prediction`, the model's answer, is stored beside the task for
-    later comparison; where it is None, `opinion` is stored if it is itself an answer, else nothing.
+    `data` depends on the row, its batch and the model alone, so that asking again makes the same task. What the row
+    was drawn for stays in the ledger: anybody can open a task's `data` and `meta`, and a gold row must look like the
+    others. `opinion` is a sentence for people, folded away on the page. `prediction`, the model's answer, is stored
+    beside the task; a project opened with suggestions shows it filled in.
 
-    `row` has the schema's features (missing: None or NaN); its time is shown if it has one.
+    `row` has the schema's features (missing: None or NaN); its time is shown if it has one, unless `show_time` is off,
+    as it must be where gold rows, which are older, are among the others. `show_reason` puts `ask.reason` on the page.
 
     >>> schema = Schema("id", "t", "late", "classification", ("age",), (), classes=("no", "yes"))
     >>> ask = Ask("r1", "audit", 0.25, "rest", "audit: random row of the rest")
-    >>> task = to_task({"age": float("nan")}, ask, schema, {}, (), "yes", title="A row", model="m", window="w")
+    >>> words = {"title": "A row", "model": "m", "window": "w", "prediction": "yes"}
+    >>> task = to_task({"age": float("nan")}, ask, schema, {}, (), "Probably yes.", **words)
     >>> task["data"]["row_key"], task["data"]["row"], task["predictions"][0]["result"][0]["value"]
     ('r1', {'age': None}, {'choices': ['yes']})
     """
-    shown = {name: row.get(name) for name in (*schema.features, schema.time)} | {schema.row_key: ask.row_key}
-    task: dict[str, object] = {
-        "data": {
-            "row_key": ask.row_key,
-            "title": title,
-            "row_html": page.render({k: _plain(v) for k, v in shown.items()}, schema, usual, drifted),
-            "row": {name: _json(row.get(name)) for name in schema.features},
-            "opinion": opinion,
-        },
-        "meta": {
-            "window": window,
-            "model": model,
-            "purpose": ask.purpose,
-            "inclusion": ask.inclusion,
-            "slice": ask.slice,
-            "reason": ask.reason,
-        },
+    names = (*schema.features, schema.time) if show_time else schema.features
+    shown = {name: row.get(name) for name in names} | {schema.row_key: ask.row_key}
+    data = {
+        "row_key": ask.row_key,
+        "title": title,
+        "row_html": page.render({k: _plain(v) for k, v in shown.items()}, schema, usual, drifted),
+        "row": {name: _json(row.get(name)) for name in schema.features},
+        "opinion": opinion,
     }
-    if prediction is None and (
-        answers.is_number(opinion) if schema.task == "regression" else opinion in schema.classes
-    ):
-        prediction = opinion
+    if show_reason:
+        data["reason"] = _GOLD_SHOWS if ask.purpose == "gold" else ask.reason
+    task: dict[str, object] = {"data": data, "meta": {"window": window, "model": model}}
     if prediction is not None:
         task["predictions"] = [{"model_version": model, "result": answers.write(prediction, schema)}]
     return task

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from records.drift import Estimate
 from records.window import Window
 
 Purpose = Literal["audit", "train", "gold"]
@@ -105,3 +106,55 @@ class StoredLabel:
     ask: Ask
     window: Window
     trained: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SecondLook:
+    """A row that people disagreed on, so that it is asked once more; `task_id` is None until its task is pushed."""
+
+    row_key: str
+    project: int | None
+    task_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Annotator:
+    """How well one person answers.
+
+    Of their latest words on rows, `n_answered` are answers and `n_skipped` skips. `agreement` is the share of
+    `n_shared` rows where they say what the others there do; `accuracy` is on `n_gold` rows whose answer was known,
+    drawn towards what people have together. `nan` where there is none.
+    """
+
+    annotator: str
+    n_answered: int
+    n_skipped: int
+    n_shared: int
+    agreement: float
+    n_gold: int
+    accuracy: Estimate
+    lead_time_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Anchoring:
+    """What it does to people to see the model's answer filled in, over `n_suggested` rows and `n_blind` others.
+
+    `overrides` is the share of suggested rows where people answer something else. `bias` is by how much more often
+    they agree with the model where they see its answer than where they do not.
+    """
+
+    n_suggested: int
+    n_blind: int
+    overrides: Estimate
+    bias: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """How people answered one label request: their agreement (Krippendorff's alpha), and what each is worth."""
+
+    alpha: float
+    annotators: tuple[Annotator, ...]
+    anchoring: Anchoring
+    n_second_looks: int

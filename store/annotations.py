@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 
-from sqlalchemy import select
+from sqlalchemy import select, union_all
 from sqlalchemy.orm import Session
 
 from records.errors import BadData
 from records.label import Annotation
 from records.window import Window
 from store.database import Database
-from store.tables import AnnotationRow, AskRow, RequestRow, WatermarkRow
+from store.tables import AnnotationRow, AskRow, RequestRow, SecondOpinionRow, WatermarkRow
 
 _AT_ONCE = 500
 
@@ -48,13 +48,23 @@ class Annotations:
                 row.deleted_at = row.deleted_at or datetime.now(UTC)
 
     def of(self, model: str, window: Window) -> tuple[Annotation, ...]:
-        """Return the annotations on the tasks of a window's request, skips included, in the order they were made."""
+        """Return the annotations on the tasks of a window's request, skips and second looks included, as made."""
+        asked = (
+            select(RequestRow.project, AskRow.task_id, AskRow.id)
+            .join(AskRow, AskRow.request_id == RequestRow.id)
+            .where(RequestRow.model == model, RequestRow.start == window.start, RequestRow.end == window.end)
+        )
+        again = (
+            select(SecondOpinionRow.project, SecondOpinionRow.task_id, SecondOpinionRow.ask_id)
+            .join(AskRow, AskRow.id == SecondOpinionRow.ask_id)
+            .join(RequestRow, RequestRow.id == AskRow.request_id)
+            .where(RequestRow.model == model, RequestRow.start == window.start, RequestRow.end == window.end)
+        )
+        tasks = union_all(asked, again).subquery()
         wanted = (
             select(AnnotationRow)
-            .join(RequestRow, RequestRow.project == AnnotationRow.project)
-            .join(AskRow, (AskRow.request_id == RequestRow.id) & (AskRow.task_id == AnnotationRow.task_id))
+            .join(tasks, (tasks.c.project == AnnotationRow.project) & (tasks.c.task_id == AnnotationRow.task_id))
             .where(AnnotationRow.deleted_at.is_(None))
-            .where(RequestRow.model == model, RequestRow.start == window.start, RequestRow.end == window.end)
             .order_by(AnnotationRow.annotation_id)
         )
         with self._database.reading() as session:

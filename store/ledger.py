@@ -11,6 +11,7 @@ from store.locks import locks_of
 from store.promotions import Promotions
 from store.requests import Requests
 from store.revision import bring_up_to_date
+from store.second_opinions import SecondOpinions
 from store.steps import Steps
 
 
@@ -26,6 +27,7 @@ class Ledger:
         self._locks = locks_of(database)
         self.steps = Steps(database, self._locks)
         self.requests = Requests(database)
+        self.second_opinions = SecondOpinions(database)
         self.annotations = Annotations(database)
         self.labels = Labels(database)
         self.generations = Generations(database)

@@ -37,7 +37,10 @@ def ask(row_key: str) -> Ask:
     return Ask(row_key, "audit", 0.25, "carrier = EV", "audit: random row of carrier = EV")
 
 
-def task(row_key: str, schema: Schema = TWO, *, prediction: str | None = "late") -> dict[str, Any]:
+def task(
+    row_key: str, schema: Schema = TWO, *, prediction: str | None = "late", show_reason: bool = False
+) -> dict[str, Any]:
     row = {"distance": 1107.0, "temp": 68.0, "carrier": "EV"}
-    words = {"title": "Late?", "model": "flights generation 1", "window": "2013-06-01_2013-06-08"}
-    return to_task(row, ask(row_key), schema, USUAL, ("temp",), "Probably late.", prediction=prediction, **words)
+    words: Any = {"title": "Late?", "model": "flights generation 1", "window": "2013-06-01_2013-06-08"}
+    words |= {"prediction": prediction, "show_reason": show_reason}
+    return to_task(row, ask(row_key), schema, USUAL, ("temp",), "Probably late.", **words)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labeling.consensus import agree
+from labeling.expected import Expected
 from records.label import Annotation, Label
 from tests.labeling.examples import CALM, NUMBER, TWO
 
@@ -67,3 +68,38 @@ def test_the_order_of_annotations_does_not_matter(people: Any, shuffle: Any) -> 
     labels = agree(people, TWO)
     assert labels == agree(shuffled, TWO)
     assert all(0.5 < label.agreement <= 1 and label.n_annotators == len(label.annotators) for label in labels)
+
+
+def in_task(task_id: int, number: int, row: str, who: str, answer: str | None, minute: int = 0) -> Annotation:
+    return Annotation(number, task_id, row, who, answer, NOON + timedelta(minutes=minute), nan)
+
+
+TIED = [in_task(1, 1, "r", "user 1", "late"), in_task(1, 2, "r", "user 2", "on time")]
+
+
+def test_a_new_person_in_the_second_look_has_one_vote_more() -> None:
+    looked = [*TIED, in_task(9, 3, "r", "user 3", "late", 5)]
+    assert agree(looked, TWO, second_looks={9}) == (Label("r", "late", 3, 2 / 3, ("user 1", "user 2", "user 3")),)
+
+
+def test_a_second_look_by_somebody_who_had_answered_replaces_their_word() -> None:
+    looked = [*TIED, in_task(9, 3, "r", "user 2", "late", 5)]
+    assert agree(looked, TWO, second_looks={9}) == (Label("r", "late", 2, 1.0, ("user 1", "user 2")),)
+
+
+def test_a_tie_that_stays_is_decided_by_the_second_look() -> None:
+    again = [*TIED, in_task(9, 3, "r", "user 2", "on time", 5)]
+    assert agree(again, TWO) == ()
+    assert agree(again, TWO, second_looks={9}) == (Label("r", "on time", 2, 0.5, ("user 1", "user 2")),)
+    assert agree([*TIED, in_task(9, 3, "r", "user 2", None, 5)], TWO, second_looks={9})[0].answer == "late"
+
+
+def test_a_doubtful_number_gives_no_label_until_the_second_look_says_it_again() -> None:
+    expected = Expected(low=0, high=100, close=10)
+    first = [in_task(1, 1, "r", "user 1", "900.0")]
+    assert agree(first, NUMBER, expected=expected) == ()
+    confirmed = [*first, in_task(9, 2, "r", "user 2", "900.0", 5)]
+    label = Label("r", "900.0", 2, 1.0, ("user 1", "user 2"))
+    assert agree(confirmed, NUMBER, expected=expected, second_looks={9}) == (label,)
+    corrected = [*first, in_task(9, 2, "r", "user 2", "90.0", 5)]
+    assert agree(corrected, NUMBER, expected=expected, second_looks={9})[0].answer == "90.0"

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labeling.answers import shown
+from labeling.expected import Expected
 from labeling.interface import config, instructions
 from tests.labeling.examples import CALM, MANY, NUMBER, TWO
 
@@ -54,3 +55,23 @@ def test_the_instructions_say_what_a_skip_means_and_escape_the_question() -> Non
     text = instructions(TWO, "Later than <15> minutes?")
     assert "A skipped row counts for nothing" in text
     assert "&lt;15&gt;" in text
+
+
+def test_the_expected_range_is_told_where_the_number_is_typed_and_in_the_instructions() -> None:
+    expected = Expected(low=0, high=1250, close=5)
+    root: Any = ElementTree.fromstring(config(NUMBER, "How late?", expected=expected))
+    hint = root.find("TextArea[@name='label']").attrib["placeholder"]
+    assert hint == "A number, expected between 0 and 1,250 minutes"
+    assert "between 0 and 1,250 minutes; another one" in instructions(NUMBER, "How late?", expected=expected)
+
+
+def test_why_a_row_was_drawn_is_on_the_page_only_if_that_is_wanted() -> None:
+    assert "$reason" not in config(TWO, "Late?")
+    root: Any = ElementTree.fromstring(config(TWO, "Late?", show_reason=True))
+    assert root.find("Text[@name='reason']").attrib["value"] == "$reason"
+
+
+def test_labelers_are_told_of_suggestions_and_second_looks_where_there_are_some() -> None:
+    assert "filled in" not in instructions(TWO, "Late?")
+    assert "filled in" in instructions(TWO, "Late?", suggestions=True)
+    assert "disagreed" in instructions(TWO, "Late?", again=True)

@@ -1,19 +1,30 @@
 """What only a real Label Studio server can show: lost answers, copies, what the labeler sees."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from labeling.consensus import agree
+from labeling.expected import Expected
 from labeling.interface import config, instructions
 from labeling.studio import LabelStudio
 from labeling.wire import PAGE
 from records.errors import BadData, NotAllowed, ServiceDown
+from records.label import LabelRequest
+from records.schema import Schema
+from records.window import Window
+from store.ledger import Ledger, open_ledger
 from tests import conftest
-from tests.labeling.examples import TWO, task
+from tests.labeling.examples import MANY, NUMBER, TWO, ask, task
 from tests.labeling.places import RealPlace
 
 CHROMIUM = Path("/usr/bin/chromium")
+EXPECTED = Expected(low=0, high=600, close=10)
 
 
 @pytest.fixture(scope="module")
@@ -113,14 +124,13 @@ def test_an_address_that_is_none_is_named_in_the_error() -> None:
         LabelStudio("nonsense", "s3cret").check()
 
 
-@pytest.mark.services
-def test_a_labeler_logs_in_reads_the_row_presses_a_key_and_the_answer_comes_home(place: RealPlace) -> None:
+@pytest.fixture(scope="module")
+def browser(place: RealPlace) -> Iterator[Any]:
+    """A browser in which a labeler has logged in."""
     if not CHROMIUM.exists():
         pytest.skip(f"there is no browser at {CHROMIUM}")
     from playwright.sync_api import expect, sync_playwright
 
-    project = opened(place, "in the browser")
-    task_id = place.studio.push(project, [task("flight 1")])["flight 1"]
     labeler = place.person(1)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -132,25 +142,140 @@ def test_a_labeler_logs_in_reads_the_row_presses_a_key_and_the_answer_comes_home
         page.fill("input[name=password]", labeler.password)
         page.click("button[type=submit]")
         page.wait_for_url(re.compile(r"/projects|/$"))
-        page.goto(f"{place.url}/projects/{project}/data?labeling=1")
-        expect(page.get_by_text("A skipped row counts for nothing")).to_be_visible()
-        page.keyboard.press("Escape")
-        expect(page.get_by_text("A skipped row counts for nothing")).to_be_hidden()  # they fade, and ask it too
-        expect(page.get_by_role("heading", name="Was it late?")).to_be_visible()
-        expect(page.get_by_text("▲ above usual")).to_be_visible()
-        expect(page.get_by_text("Probably late.")).to_be_hidden()
-        assert page.get_by_role("radio").count() == 2
-        assert not any(page.get_by_role("radio").nth(i).is_checked() for i in range(2)), "an answer is pre-selected"
-        page.keyboard.press("1")
-        expect(page.get_by_role("radio").first).to_be_checked()
-        with page.expect_response(re.compile(f"/api/tasks/{task_id}/annotations")) as submitted:
-            page.keyboard.press("Control+Enter")
-        assert submitted.value.ok
+        yield page
         browser.close()
+
+
+def start_labeling(browser: Any, place: RealPlace, project: int) -> None:
+    """Press "Label all tasks", read the instructions and put them away."""
+    from playwright.sync_api import expect
+
+    browser.goto(f"{place.url}/projects/{project}/data?labeling=1")
+    expect(browser.get_by_text("A skipped row counts for nothing")).to_be_visible()
+    browser.keyboard.press("Escape")
+    expect(browser.get_by_text("A skipped row counts for nothing")).to_be_hidden()  # they fade, and ask it too
+
+
+def submit(browser: Any, task_id: int) -> None:
+    with browser.expect_response(re.compile(f"/api/tasks/{task_id}/annotations")) as submitted:
+        browser.keyboard.press("Control+Enter")
+    assert submitted.value.ok
+
+
+def bring_home(ledger: Ledger, place: RealPlace, project: int, schema: Schema, ids: Any) -> Any:
+    """What the flows do around one label request: the intent, the tasks, the answers, the labels."""
+    week = Window(datetime(2013, 6, 1, tzinfo=UTC), datetime(2013, 6, 8, tzinfo=UTC))
+    ledger.requests.save(LabelRequest("flights", week, 1, 9, tuple(ask(key) for key in ids), "a test"))
+    ledger.requests.pushed("flights", week, project, ids)
+    pull = place.studio.pull(project, schema, ledger.annotations.watermark(project))
+    ledger.annotations.replace(project, dict(pull.tasks), pull.annotations)
+    ledger.annotations.advance(project, pull.seen_until)
+    labels = agree(ledger.annotations.of("flights", week), schema, expected=EXPECTED if schema is NUMBER else None)
+    ledger.labels.save("flights", week, labels)
+    return [(item.label.row_key, item.label.answer, item.ask.reason) for item in ledger.labels.of("flights")]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+@pytest.mark.services
+def test_a_labeler_logs_in_reads_the_row_presses_a_key_and_the_label_is_in_the_ledger(
+    place: RealPlace, browser: Any, ledger: Ledger
+) -> None:
+    from playwright.sync_api import expect
+
+    project = opened(place, "in the browser")
+    ids = place.studio.push(project, [task("flight 1")])
+    start_labeling(browser, place, project)
+    expect(browser.get_by_role("heading", name="Was it late?")).to_be_visible()
+    expect(browser.get_by_text("▲ above usual")).to_be_visible()
+    expect(browser.get_by_text("187 – 2475 (872) miles")).to_be_visible()
+    expect(browser.get_by_text("drifted since the model was trained")).to_be_visible()
+    expect(browser.get_by_text("Probably late.")).to_be_hidden()
+    expect(browser.get_by_text("View region details")).to_be_hidden()
+    assert browser.get_by_role("radio").count() == 2
+    assert not any(browser.get_by_role("radio").nth(i).is_checked() for i in range(2)), "an answer is pre-selected"
+    browser.keyboard.press("1")
+    expect(browser.get_by_role("radio").first).to_be_checked()
+    submit(browser, ids["flight 1"])
     (annotation,) = place.studio.pull(project, TWO).annotations
     assert (annotation.row_key, annotation.answer) == ("flight 1", "on time")
-    assert annotation.annotator == f"user {labeler.user_id}"
+    assert annotation.annotator == f"user {place.person(1).user_id}"
     assert annotation.lead_time_seconds > 0
+    assert bring_home(ledger, place, project, TWO, ids) == [("flight 1", "on time", ask("flight 1").reason)]
+
+
+@pytest.mark.services
+def test_a_labeler_types_numbers_and_an_unlikely_one_is_no_label_yet(
+    place: RealPlace, browser: Any, ledger: Ledger
+) -> None:
+    from playwright.sync_api import expect
+
+    words = config(NUMBER, "How late?", expected=EXPECTED), instructions(NUMBER, "How late?", expected=EXPECTED)
+    project = place.studio.open_project("numbers in the browser", *words)
+    ids = place.studio.push(project, [task(key, NUMBER, prediction=None) for key in ("flight 1", "flight 2")])
+    start_labeling(browser, place, project)
+    for key, number in (("flight 1", "12.5"), ("flight 2", "98000")):
+        expect(browser.get_by_text(f"{key}")).to_be_visible()
+        browser.get_by_placeholder("A number, expected between 0 and 600 minutes").fill(number)
+        browser.keyboard.press("Enter")
+        submit(browser, ids[key])
+    assert bring_home(ledger, place, project, NUMBER, ids) == [("flight 1", "12.5", ask("flight 1").reason)]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("n_classes", [12, 50])
+def test_a_labeler_finds_one_of_many_classes_in_a_list(
+    place: RealPlace, browser: Any, ledger: Ledger, n_classes: int
+) -> None:
+    from playwright.sync_api import expect
+
+    schema = replace(MANY, classes=tuple(f"kind {i} of flight" for i in range(n_classes)))
+    project = place.studio.open_project(
+        f"{n_classes} classes", config(schema, "Which?"), instructions(schema, "Which?")
+    )
+    ids = place.studio.push(project, [task("flight 1", schema, prediction=None)])
+    start_labeling(browser, place, project)
+    browser.locator(".ant-select").first.click()
+    browser.get_by_placeholder("Search").fill(f"kind {n_classes - 1} ")
+    expect(browser.get_by_text(f"kind {n_classes - 1} of flight")).to_be_visible()
+    expect(browser.get_by_text("kind 3 of flight")).to_be_hidden()
+    browser.keyboard.press("ArrowDown")
+    browser.keyboard.press("Enter")
+    expect(browser.locator(".ant-select-tree-checkbox-checked").first).to_be_visible()
+    browser.keyboard.press("Escape")
+    expect(browser.get_by_placeholder("Search")).to_be_hidden()
+    submit(browser, ids["flight 1"])
+    answer = f"kind {n_classes - 1} of flight"
+    assert bring_home(ledger, place, project, schema, ids) == [("flight 1", answer, ask("flight 1").reason)]
+
+
+@pytest.mark.services
+def test_a_suggested_answer_is_filled_in_and_the_others_are_blind(
+    place: RealPlace, browser: Any, ledger: Ledger
+) -> None:
+    from playwright.sync_api import expect
+
+    words = config(TWO, "Late?", show_reason=True), instructions(TWO, "Late?", suggestions=True)
+    project = place.studio.open_project("suggestions", *words, suggestions=True)
+    assert project != place.studio.open_project("suggestions", *words)
+    tasks = [task("flight 1", show_reason=True), task("flight 2", prediction=None, show_reason=True)]
+    ids = place.studio.push(project, tasks)
+    start_labeling(browser, place, project)
+    expect(browser.get_by_text("audit: random row of carrier = EV")).to_be_visible()
+    expect(browser.get_by_role("radio").nth(1)).to_be_checked()
+    browser.keyboard.press("1")
+    expect(browser.get_by_role("radio").first).to_be_checked()
+    submit(browser, ids["flight 1"])
+    expect(browser.get_by_text("flight 2")).to_be_visible()
+    assert not any(browser.get_by_role("radio").nth(i).is_checked() for i in range(2)), "an answer is pre-selected"
+    browser.keyboard.press("2")
+    submit(browser, ids["flight 2"])
+    reason = ask("flight 1").reason
+    found = bring_home(ledger, place, project, TWO, ids)
+    assert found == [("flight 1", "on time", reason), ("flight 2", "late", reason)]
 
 
 @pytest.mark.services

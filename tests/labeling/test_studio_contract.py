@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -39,10 +40,14 @@ def test_opening_a_project_again_finds_it(place: Place) -> None:
     assert place.studio.open_project("the same", config(TWO, "Late?"), "Look again.") == project
 
 
-def test_another_question_or_overlap_is_another_project(place: Place) -> None:
-    opened_for = [("Late?", 1), ("Very late?", 1), ("Late?", 2)]
-    projects = [place.studio.open_project("twins", config(TWO, q), "Look.", overlap=n) for q, n in opened_for]
-    assert len(set(projects)) == 3
+def test_another_question_or_overlap_or_suggestions_are_another_project(place: Place) -> None:
+    opened_for: Any = [("Late?", 1, False), ("Very late?", 1, False), ("Late?", 2, False), ("Late?", 1, True)]
+    for _ in range(2):
+        projects = [
+            place.studio.open_project("twins", config(TWO, question), "Look.", overlap=overlap, suggestions=suggestions)
+            for question, overlap, suggestions in opened_for
+        ]
+        assert len(set(projects)) == 4
 
 
 @pytest.mark.parametrize("title", ["ab", "x" * 51])

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labeling import page
+from labeling.gold import REASON
 from labeling.tasks import to_row, to_task, usual_ranges
 from records.errors import BadData
+from records.label import Ask
 from tests.labeling.examples import CALM, NUMBER, TWO, USUAL, ask, task
 
 NUMBERS = st.none() | st.floats() | st.floats(width=32).map(np.float32) | st.integers(-(2**53), 2**53).map(np.int64)
@@ -76,24 +78,32 @@ def test_the_task_is_the_same_however_often_and_for_whatever_campaign_it_is_made
     assert made(row, window="w1")["meta"] != made(row, window="w2")["meta"]
 
 
-def test_what_belongs_to_the_campaign_stays_where_the_labeler_does_not_see_it() -> None:
-    shown = json.dumps(task("r1")["data"])
-    assert task("r1")["meta"] == {
-        "window": "2013-06-01_2013-06-08",
-        "model": "flights generation 1",
-        "purpose": "audit",
-        "inclusion": 0.25,
-        "slice": "carrier = EV",
-        "reason": "audit: random row of carrier = EV",
-    }
-    assert "audit" not in shown
-    assert "carrier = EV" not in shown
+def test_what_a_row_was_drawn_for_is_nowhere_in_its_task() -> None:
+    """Whoever can see a project can open the source of its tasks."""
+    sent = json.dumps(task("r1"))
+    assert task("r1")["meta"] == {"window": "2013-06-01_2013-06-08", "model": "flights generation 1"}
+    assert not any(word in sent for word in ("audit", "0.25", "carrier = EV"))
     assert "Probably late." not in str(task("r1")["data"]["row_html"])
+
+
+def test_a_gold_row_looks_like_any_other_also_if_reasons_are_shown() -> None:
+    row = {"distance": 1.0, "temp": 2.0, "carrier": "EV", "time": pd.Timestamp("2012-01-01", tz="UTC")}
+    words: Any = {"title": "Late?", "model": "m", "window": "w", "show_time": False}
+    gold, rest = (
+        Ask("r1", "gold", 1.0, "rest", REASON),
+        Ask("r1", "audit", 0.1, "rest", "audit: random row of the rest"),
+    )
+    for show_reason in (False, True):
+        one, other = (to_task(row, a, TWO, USUAL, (), "?", show_reason=show_reason, **words) for a in (gold, rest))
+        assert one == other
+        assert "2012" not in json.dumps(one)
+        assert ("audit: random row of the rest" in json.dumps(one)) is show_reason
 
 
 def test_the_prediction_is_stored_beside_the_task() -> None:
     assert task("r1")["predictions"][0]["result"][0]["value"] == {"choices": ["late"]}
     assert "predictions" not in task("r1", prediction=None)
+    assert "predictions" not in to_task({}, ask("r1"), NUMBER, {}, (), "3.5", title="t", model="m", window="w")
     assert task("r1", NUMBER, prediction="3.5")["predictions"][0]["result"][0]["value"] == {"text": ["3.5"]}
     with pytest.raises(BadData, match="'never'"):
         task("r1", prediction="never")
