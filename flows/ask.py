@@ -1,5 +1,6 @@
 """Ask people about some rows of an alarming batch: choose them, write down the intent, push the tasks."""
 
+from flows.exchange import Place, hand_out
 from flows.reference import reference_rows
 from flows.site import Site
 from labeling.choose import draw
@@ -98,11 +99,10 @@ def _push(site: Site, batch: Batch, report: DriftReport, request: LabelRequest) 
         )
         for row, ask, (thought, predicted) in zip(rows.to_dict("records"), request.asks, answers, strict=True)
     ]
-    project = site.studio.open_project(
+    place = Place(
         f"Driftloop {site.model}",
         config(schema, labels.question),
         instructions(schema, labels.question),
         overlap=labels.overlap,
     )
-    site.ledger.requests.pushed(site.model, batch.window, project, site.studio.push(project, tasks))
-    return project
+    return hand_out(site.ledger, site.studio, request, place, tasks)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from flows.ask import push_rest
 from flows.compare import compare
 from flows.evidence import audit_labels
+from flows.exchange import Fetched, bring_home
 from flows.promote import promote, settle_promotions
 from flows.retrain import retrain
 from flows.site import Site
@@ -21,13 +22,14 @@ from records.window import Window
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one label request is: `n_resolved` of `n_asked` tasks are answered or skipped."""
+    """How far one label request is: `n_resolved` of `n_asked` tasks are answered, skipped, or deleted by hand."""
 
     window: Window
     n_asked: int
     n_answered: int
     n_resolved: int
     ready: bool
+    fetched: Fetched | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +63,19 @@ def collect(site: Site, request: LabelRequest) -> Progress:
     """Bring new answers home and say whether there are enough of them; safe to repeat at any time."""
     settings, ledger = site.settings.labels, site.ledger
     project = push_rest(site, request)
-    pull = site.studio.pull(project, site.schema, ledger.annotations.watermark(project))
-    ledger.annotations.replace(project, dict(pull.tasks), pull.annotations)
-    ledger.annotations.advance(project, pull.seen_until)
+    fetched = bring_home(ledger, site.studio, site.model, project, site.schema)
+    (gone,) = [item.gone for item in ledger.requests.open(site.model) if item.request.window == request.window]
     annotations = ledger.annotations.of(site.model, request.window)
     labels = agree(annotations, site.schema)
     ledger.labels.save(site.model, request.window, labels)
     looked_at: dict[str, set[str]] = {}
     for annotation in annotations:
         looked_at.setdefault(annotation.row_key, set()).add(annotation.annotator)
-    n_resolved = sum(len(people) >= settings.overlap for people in looked_at.values())
+    n_resolved = sum(len(people) >= settings.overlap for people in looked_at.values()) + len(gone)
     waited_days = (site.now() - request.window.end).total_seconds() / 86_400
     complete = n_resolved >= settings.complete_share * len(request.asks)
     late = waited_days > settings.patience_days and len(labels) > 0
-    return Progress(request.window, len(request.asks), len(labels), n_resolved, complete or late)
+    return Progress(request.window, len(request.asks), len(labels), n_resolved, complete or late, fetched)
 
 
 def judge(site: Site, request: LabelRequest) -> Judgement:

@@ -85,12 +85,14 @@ class OpenRequest:
 
     `project` is the label project its tasks are in, None until the first task is known to be pushed; `task_ids` holds
     `(row_key, task id)` of the pushed rows; `n_answered` counts rows with at least one answer that is not a skip.
+    `gone` are the keys of rows nobody will answer: their tasks were deleted by hand, or withdrawn.
     """
 
     request: LabelRequest
     project: int | None
     task_ids: tuple[tuple[str, int], ...]
     n_answered: int
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

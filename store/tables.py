@@ -23,7 +23,7 @@ from records.label import Purpose
 from records.promotion import State
 from records.window import Window
 
-REVISION = "0003"
+REVISION = "0004"
 """The migration after which the database looks like these tables."""
 
 
@@ -90,7 +90,10 @@ class StepRow(OfWindow, Base):
 
 
 class RequestRow(OfWindow, Base):
-    """A label request: saved before its tasks are pushed, open until it is closed."""
+    """A label request: saved before its tasks are pushed, open until it is closed.
+
+    `sending_at` is set before tasks are sent and cleared once it is known what became of them.
+    """
 
     __tablename__ = "requests"
     __table_args__ = (UniqueConstraint("model", "start", "end"),)
@@ -100,6 +103,7 @@ class RequestRow(OfWindow, Base):
     reason: Mapped[str]
     project: Mapped[int | None] = mapped_column(BigInteger)
     saved_at: Mapped[datetime]
+    sending_at: Mapped[datetime | None]
     pushed_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     closed_why: Mapped[str | None]
@@ -152,7 +156,7 @@ class AnnotationRow(Base):
     __tablename__ = "annotations"
     __table_args__ = (
         UniqueConstraint("project", "annotation_id"),
-        Index("ix_annotations_project_task", "project", "task_id"),
+        Index("ix_annotations_project_row", "project", "row_key"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
