@@ -96,12 +96,16 @@ def hand_out(
 def bring_home(ledger: Ledger, studio: Studio, model: str, project: int, schema: Schema) -> Fetched:
     """Make the ledger equal to what people did in a project since the last time; again is no change."""
     with _alone(ledger, model):
-        since = ledger.annotations.watermark(project)
-        pull = studio.pull(project, schema, since, known=ledger.requests.known(model, project))
-        ledger.requests.seen(model, project, pull.tasks)
-        n_gone = ledger.requests.gone(model, project, pull.gone)
-        changes = ledger.annotations.replace(project, dict(pull.tasks), pull.annotations)
-        ledger.annotations.advance(project, pull.seen_until)
+        return _fetch(ledger, studio, model, project, schema)
+
+
+def _fetch(ledger: Ledger, studio: Studio, model: str, project: int, schema: Schema) -> Fetched:
+    since = ledger.annotations.watermark(project)
+    pull = studio.pull(project, schema, since, known=ledger.requests.known(model, project))
+    ledger.requests.seen(model, project, pull.tasks)
+    n_gone = ledger.requests.gone(model, project, pull.gone)
+    changes = ledger.annotations.replace(project, dict(pull.tasks), pull.annotations)
+    ledger.annotations.advance(project, pull.seen_until)
     return Fetched(
         changes.n_new,
         changes.n_edited,
@@ -114,11 +118,11 @@ def bring_home(ledger: Ledger, studio: Studio, model: str, project: int, schema:
     )
 
 
-def take_back(ledger: Ledger, studio: Studio, request: LabelRequest, *, why: str) -> tuple[str, ...]:
+def take_back(ledger: Ledger, studio: Studio, request: LabelRequest, schema: Schema, *, why: str) -> tuple[str, ...]:
     """Delete the tasks of an open request that nobody has answered, close it, and return their row keys.
 
-    Whatever was sent for it is found, noted on the ledger or not. Raises `NotFound` if its project was deleted by hand;
-    a request that was closed meanwhile has nothing to take back.
+    Whatever was sent for it is found, noted on the ledger or not, and the last answers are brought home.
+    Raises `NotFound` if its project was deleted by hand; a request that was closed meanwhile has nothing to take back.
     """
     with _alone(ledger, request.model):
         found = [item for item in ledger.requests.open(request.model) if item.request.window == request.window]
@@ -131,6 +135,7 @@ def take_back(ledger: Ledger, studio: Studio, request: LabelRequest, *, why: str
             keys = [ask.row_key for ask in request.asks if ask.row_key not in item.gone]
             gone = studio.withdraw(item.project, keys, in_doubt=in_doubt)
             ledger.requests.gone(request.model, item.project, gone)
+            _fetch(ledger, studio, request.model, item.project, schema)
         ledger.requests.close(request.model, request.window, f"withdrawn: {why}")
         return gone
 

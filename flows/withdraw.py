@@ -29,7 +29,7 @@ def withdraw(site: Site, *, why: str) -> tuple[Withdrawn, ...]:
 
 def _withdraw(site: Site, item: OpenRequest, why: str) -> Withdrawn:
     try:
-        taken_back = take_back(site.ledger, site.studio, item.request, why=why)
+        taken_back = take_back(site.ledger, site.studio, item.request, site.schema, why=why)
     except NotFound:  # deleted by hand, and its tasks with it
         taken_back = ()
         site.ledger.requests.close(site.model, item.request.window, f"withdrawn: {why}")

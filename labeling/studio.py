@@ -89,7 +89,22 @@ class LabelStudio:
             there.setdefault(title, tab)
         for title, data in wanted.items():
             if title not in there:
+                self._make_tab(project, title, data)
+
+    def _make_tab(self, project: int, title: str, data: Mapping[str, object]) -> None:
+        def is_there() -> bool:
+            return any(title == present for _, present in self._wire.list_tabs(project))
+
+        for attempt in range(1, _N_ATTEMPTS + 1):
+            try:
                 self._wire.make_tab(project, data)
+                return
+            except MaybeDone:
+                self._settle(is_there)
+                if is_there():
+                    return
+                if attempt == _N_ATTEMPTS:
+                    raise
 
     def _make_project(self, mark: str, title: str, config: str, instructions: str, overlap: int) -> int:
         try:
@@ -198,8 +213,10 @@ class LabelStudio:
                 yield task
 
     def _find_project(self, mark: str) -> int | None:
-        marked = (project for project, description in self._wire.list_projects() if description.endswith(mark))
-        return min(marked, default=None)
+        marked = [project for project, description in self._wire.list_projects() if description.endswith(mark)]
+        if len(marked) > 1:  # made twice, the other time too late: an empty one must not take over
+            return min(marked, key=lambda project: (-self._wire.look(project)[1], project))
+        return marked[0] if marked else None
 
     def _await_tasks(self, project: int, row_keys: list[str]) -> dict[str, int]:
         """Give an import that may be under way the time to end; return the tasks that are there then."""

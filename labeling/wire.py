@@ -51,7 +51,7 @@ class Wire:
         """Return the id and the description of every project."""
         with self._translated("looking for the project"):
             listed = self._client.projects.list(page_size=PAGE, include="id,description", request_options=_AGAIN)
-            return [(project.id, project.description or "") for project in listed]
+            return [(project.id, project.description or "") for project in _every(listed)]
 
     def make_project(self, **fields: object) -> None:
         """Make a project."""
@@ -191,6 +191,17 @@ def where(column: str, operator: str, kind: str, value: object) -> Filter:
     {'filter': 'filter:tasks:id', 'operator': 'greater', 'type': 'Number', 'value': 7}
     """
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
+
+
+def _every(listed: Any) -> Iterator[Any]:
+    """Yield every item of a list by pages; the SDK by itself asks for one page too many, which fails."""
+    seen = 0
+    while True:
+        yield from listed.items
+        seen += len(listed.items)
+        if not listed.items or seen >= (listed.response.count or 0):
+            return
+        listed = listed.next_page()
 
 
 def _why(body: object) -> str:

@@ -173,12 +173,10 @@ def test_a_lead_finds_the_tabs_which_hide_what_the_model_thinks_and_are_made_onc
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("fate", ["done", "gateway"])
-def test_no_tab_stays_twice_when_an_answer_gets_lost(place: RealPlace, fate: str) -> None:
+@pytest.mark.parametrize("fate", ["done", "gateway", "late", "lost"])
+def test_no_tab_is_made_twice_when_an_answer_gets_lost(place: RealPlace, fate: str) -> None:
     arguments = (f"lost tabs {fate}", config(TWO, "Was it late?"), "")
-    with pytest.raises(ServiceDown, match="making a tab"):
-        place.door("carried", fate, path="/api/dm/views/").open_project(*arguments)
-    project = place.studio.open_project(*arguments)
+    project = place.door("carried", fate, path="/api/dm/views/").open_project(*arguments)
     assert [tab["data"]["title"] for tab in place.asked("GET", f"/api/dm/views/?project={project}")] == TABS
 
 
@@ -259,3 +257,14 @@ def test_an_import_that_a_dead_process_left_under_way_is_waited_for_only_in_doub
     assert n_tasks(place, project) == (2 if in_doubt else 3)
     place.studio.push(project, [task("a")])
     assert n_tasks(place, project) == 2
+
+
+@pytest.mark.services
+def test_of_a_project_that_was_made_twice_the_one_with_tasks_is_used(place: RealPlace) -> None:
+    project = opened(place, "made twice")
+    description = place.asked("GET", f"/api/projects/{project}/")["description"]
+    fields = {"title": "made twice", "description": description, "label_config": config(TWO, "Was it late?")}
+    later = place.asked("POST", "/api/projects/", json=fields)["id"]
+    assert opened(place, "made twice") == project
+    place.studio.push(later, [task("a")])
+    assert opened(place, "made twice") == later
