@@ -50,6 +50,10 @@ def compare(
             lost.append(f"{model}: the ledger does not know the task of row {key}")
         if key in known and key not in copies:
             duplicated.append(f"{model}: the ledger has a task of row {key} that is gone")
+    silent = {task["data"]["row_key"] for task in tasks if not task["annotations"]}
+    spoken = set(said.answered.values())
+    if withdrawn:
+        duplicated += [f"{model}: row {key} is still asked about" for key in sorted(silent - spoken)]
     ids = {task["id"] for task in tasks}
     strays = [(key, number) for key, number in known.items() if number not in ids]
     lost += [f"{model}: the ledger has task {number} of row {key}, which is none" for key, number in strays]

@@ -102,7 +102,10 @@ def bring_home(ledger: Ledger, studio: Studio, model: str, project: int, schema:
 def _fetch(ledger: Ledger, studio: Studio, model: str, project: int, schema: Schema) -> Fetched:
     since = ledger.annotations.watermark(project)
     pull = studio.pull(project, schema, since, known=ledger.requests.known(model, project))
-    ledger.requests.seen(model, project, pull.tasks)
+    given_up = ledger.requests.given_up(model, project)
+    late = [key for _, key in pull.tasks if key in given_up]  # an import the server ended after the withdrawal
+    taken = set(studio.withdraw(project, late)) if late else set()
+    ledger.requests.seen(model, project, [task for task in pull.tasks if task[1] not in taken])
     n_gone = ledger.requests.gone(model, project, pull.gone)
     changes = ledger.annotations.replace(project, dict(pull.tasks), pull.annotations)
     ledger.annotations.advance(project, pull.seen_until)

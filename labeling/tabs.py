@@ -2,28 +2,31 @@
 
 from labeling.wire import Filter, where
 
-# Neither the page's raw text nor what the model thinks is shown: that would sway who sees it.
+# Neither the page's raw text, nor what the model thinks, nor what others answered: that would sway who sees it.
 _HIDDEN = (
     *("data.opinion", "data.row_html", "data.row", "data.title", "predictions_results", "predictions_score"),
-    *("predictions_model_versions", "total_predictions", "annotations_ids", "inner_id", "created_at"),
-    *("file_upload", "storage_filename", "draft_exists", "updated_by"),
+    *("predictions_model_versions", "total_predictions", "annotations_results", "annotations_ids", "inner_id"),
+    *("file_upload", "storage_filename", "draft_exists", "updated_by", "created_at"),
 )
 _N_ANSWERS = "total_annotations"
 _N_SKIPS = "cancelled_annotations"
-_TABS: tuple[tuple[str, tuple[Filter, ...], tuple[str, ...]], ...] = (
-    ("All", (), ("annotations_results",)),
+_LATEST_FIRST = ("-tasks:updated_at",)
+# Each with its conditions, the columns it needs no more, and its order.
+_TABS: tuple[tuple[str, tuple[Filter, ...], tuple[str, ...], tuple[str, ...]], ...] = (
+    ("All", (), (), ()),
     (
         "To do",
         (where(_N_ANSWERS, "equal", "Number", 0), where(_N_SKIPS, "equal", "Number", 0)),
-        ("annotations_results", "annotators", "completed_at", "avg_lead_time", _N_ANSWERS, _N_SKIPS),
+        ("annotators", "completed_at", "avg_lead_time", _N_ANSWERS, _N_SKIPS),
+        (),
     ),
-    ("Answered", (where(_N_ANSWERS, "greater", "Number", 0),), ()),
-    ("Skipped", (where(_N_SKIPS, "greater", "Number", 0),), ("annotations_results", "completed_at")),
+    ("Answered", (where(_N_ANSWERS, "greater", "Number", 0),), ("completed_at",), _LATEST_FIRST),
+    ("Skipped", (where(_N_SKIPS, "greater", "Number", 0),), ("completed_at",), _LATEST_FIRST),
 )
 
 
 def tabs() -> list[dict[str, object]]:
-    """Return the tabs, each as Label Studio stores it: its title, its conditions, and the columns it hides.
+    """Return the tabs, each as Label Studio stores it: its title, its conditions, its order, and the columns it hides.
 
     >>> [tab["title"] for tab in tabs()]
     ['All', 'To do', 'Answered', 'Skipped']
@@ -32,10 +35,11 @@ def tabs() -> list[dict[str, object]]:
         {
             "title": title,
             "type": "list",
+            "ordering": list(order),
             "filters": {"conjunction": "and", "items": list(conditions)},
             "hiddenColumns": {place: _columns(hidden) for place in ("explore", "labeling")},
         }
-        for title, conditions, hidden in _TABS
+        for title, conditions, hidden, order in _TABS
     ]
 
 

@@ -82,6 +82,7 @@ class Annotations:
             .join(RequestRow, RequestRow.project == AnnotationRow.project)
             .join(AskRow, (AskRow.request_id == RequestRow.id) & (AskRow.row_key == AnnotationRow.row_key))
             .where(AnnotationRow.deleted_at.is_(None))
+            .where(AskRow.model == model)  # with it, the index over a model's row keys is used
             .where(RequestRow.model == model, RequestRow.start == window.start, RequestRow.end == window.end)
             .order_by(AnnotationRow.annotation_id)
         )

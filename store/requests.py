@@ -122,6 +122,12 @@ class Requests:
             rows = session.execute(_in_project(model, project).where(AskRow.gone_at.is_(None)))
             return {task_id: key for _, key, task_id, _ in rows if task_id is not None}
 
+    def given_up(self, model: str, project: int) -> frozenset[str]:
+        """Return the keys of a project's rows that nobody is to be asked about any more: gone, their request closed."""
+        wanted = _in_project(model, project).where(AskRow.gone_at.is_not(None), RequestRow.closed_at.is_not(None))
+        with self._database.reading() as session:
+            return frozenset(key for _, key, _, _ in session.execute(wanted))
+
     def seen(self, model: str, project: int, tasks: Iterable[tuple[int, str]]) -> None:
         """Note the tasks (task id, row key) that were seen in a project: their ids may change, and a task come back.
 
@@ -225,6 +231,7 @@ def _open(session: Session, row: RequestRow) -> OpenRequest:
         .join(AnnotationRow, AnnotationRow.row_key == AskRow.row_key)
         .where(
             AskRow.request_id == row.id,
+            AskRow.model == row.model,  # with it, the index over a model's row keys is used
             AnnotationRow.project == row.project,
             AnnotationRow.deleted_at.is_(None),
             AnnotationRow.answer.is_not(None),

@@ -12,6 +12,7 @@ FIGURES = {
     "alarms": {"worst_false_alarm_rate", "promised", "peer_rates", "false_alarms_per_year"},
     "power": {"power", "peer_power"},
     "slices": {"median_jaccard", "precision", "recall", "null_rate", "seconds"},
+    "exchange": {"schedules", "lost", "duplicated", "push_ratio", "pull_ratio"},
     "scale": {
         "speedup_vs_evidently_1m",
         "peak_mib_10m",
