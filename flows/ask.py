@@ -65,7 +65,7 @@ def _draw(site: Site, batch: Batch, found: SliceReport) -> tuple[Ask, ...]:
 def push_rest(site: Site, request: LabelRequest) -> int:
     """Return the project of an open request in Label Studio, after pushing the tasks that a crash left out."""
     (known,) = [item for item in site.ledger.requests.open(site.model) if item.request.window == request.window]
-    if known.project is not None and len(known.task_ids) == len(request.asks):
+    if known.project is not None and {key for key, _ in known.task_ids}.union(known.gone) == set(request.row_keys):
         return known.project
     batch = site.ledger.steps.get(site.model, request.window, "ingest", Batch)
     report = site.ledger.steps.get(site.model, request.window, "monitor", DriftReport)

@@ -64,7 +64,7 @@ def collect(site: Site, request: LabelRequest) -> Progress:
     settings, ledger = site.settings.labels, site.ledger
     project = push_rest(site, request)
     fetched = bring_home(ledger, site.studio, site.model, project, site.schema)
-    (gone,) = [item.gone for item in ledger.requests.open(site.model) if item.request.window == request.window]
+    gone = next((item.gone for item in ledger.requests.open(site.model) if item.request.window == request.window), ())
     annotations = ledger.annotations.of(site.model, request.window)
     labels = agree(annotations, site.schema)
     ledger.labels.save(site.model, request.window, labels)

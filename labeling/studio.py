@@ -7,6 +7,7 @@ after a lost answer they are read again before anything is repeated.
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from math import nan
@@ -17,7 +18,7 @@ from labeling.exchange import OVERLAP, Pull, Studio, by_row_key, check_title
 from labeling.memory_studio import InMemoryStudio
 from labeling.tabs import tabs
 from labeling.wire import PAGE, MaybeDone, Wire, where
-from records.errors import BadData, ServiceDown
+from records.errors import BadData, NotFound, ServiceDown
 from records.label import Annotation
 from records.schema import Schema
 
@@ -85,7 +86,8 @@ class LabelStudio:
         there: dict[str, int] = {}
         for tab, title in self._wire.list_tabs(project):
             if title in there and title in wanted:
-                self._wire.delete_tab(project, tab)
+                with suppress(NotFound):  # an earlier request that got no answer has deleted it after all
+                    self._wire.delete_tab(project, tab)
             there.setdefault(title, tab)
         for title, data in wanted.items():
             if title not in there:

@@ -44,6 +44,11 @@ class LabelRequest:
     asks: tuple[Ask, ...] = ()
     reason: str = ""
 
+    @property
+    def row_keys(self) -> tuple[str, ...]:
+        """The keys of the rows that are asked."""
+        return tuple(ask.row_key for ask in self.asks)
+
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
