@@ -52,19 +52,19 @@ class Fetched:
         """What a lead wants to read.
 
         >>> Fetched(3, 1, 0, 0, 0, 90.0, datetime(2013, 6, 1, 12, 31)).sentence
-        'Up to date at 2013-06-01 12:31:00; 3 answers came and 1 was edited since the pull 90 s before.'
+        'Up to date at 2013-06-01 12:31:00: 3 new answers, 1 edited since the pull 90 s before.'
         """
-        counts = [(self.n_new, "came"), (self.n_edited, "{} edited"), (self.n_deleted, "{} deleted")]
-        said = [f"{n} {verb.format('was' if n == 1 else 'were')}" for n, verb in counts if n]
-        if self.n_gone:
-            said.append(f"{self.n_gone} task{'s' * (self.n_gone > 1)} {'was' if self.n_gone == 1 else 'were'} deleted")
-        news = " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said or ["nothing changed"])
-        if self.n_new:
-            news = news.replace(" came", f" answer{'s' * (self.n_new > 1)} came", 1)
+        counts = (
+            (self.n_new, "new answer" if self.n_new == 1 else "new answers"),
+            (self.n_edited, "edited"),
+            (self.n_deleted, "deleted"),
+            (self.n_gone, "task gone" if self.n_gone == 1 else "tasks gone"),
+        )
+        news = ", ".join(f"{n:,} {what}" for n, what in counts if n) or "nothing new"
         since = "" if isnan(self.behind_seconds) else f" since the pull {self.behind_seconds:,.0f} s before"
-        unread = f" {self.n_unreadable} cannot be read." if self.n_unreadable else ""
-        alarm = f" Mind: {self.altered}." if self.altered else ""
-        return f"Up to date at {self.up_to:%Y-%m-%d %H:%M:%S}; {news}{since}.{unread}{alarm}"
+        unreadable = f" Answers that cannot be read: {self.n_unreadable}." if self.n_unreadable else ""
+        altered = f" Mind: {self.altered}." if self.altered else ""
+        return f"Up to date at {self.up_to:%Y-%m-%d %H:%M:%S}: {news}{since}.{unreadable}{altered}"
 
 
 def hand_out(

@@ -8,6 +8,9 @@ from labeling.wire import PAGE, Wire, where
 
 _COUNTS = ("total_annotations", "cancelled_annotations")
 
+SILENT = where("annotators", "empty", "List", True)
+"""The condition that nobody has said anything. The server's counts follow an answer with a delay, this does not."""
+
 _T = TypeVar("_T")
 
 
@@ -37,7 +40,7 @@ def merge(wire: Wire, project: int, row_keys: Sequence[str]) -> None:
             spare += [task.id for task in copies[1:] if not _is_answered(task)]
             answered += said if len(said) > 1 else []
     if spare:
-        wire.delete_tasks(project, spare, only=[where(name, "equal", "Number", 0) for name in _COUNTS])
+        wire.delete_tasks(project, spare, only=[SILENT])
     if answered:
         wire.merge_copies(project, answered)
 
@@ -55,6 +58,21 @@ def parts(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
     """
     for start in range(0, len(items), PAGE):
         yield items[start : start + PAGE]
+
+
+def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the first and the last number of each unbroken run.
+
+    >>> runs([3, 1, 2, 7, 8, 5])
+    [(1, 3), (5, 5), (7, 8)]
+    """
+    found: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
 
 
 def _first(wire: Wire, project: int, row_keys: Sequence[str]) -> tuple[dict[str, int], list[str]]:

@@ -101,6 +101,15 @@ class Wire:
                 return
             last = page[-1].id
 
+    def count_tasks(self, project: int, filters: Sequence[Filter]) -> int:
+        """Return how many tasks meet the conditions."""
+        query = json.dumps({"filters": {"conjunction": "and", "items": list(filters)}})
+        with self._translated("counting tasks", project):
+            listed = self._client.tasks.list(
+                project=project, query=query, page_size=1, include="id", request_options=_AGAIN
+            )
+        return int(listed.response.total)
+
     def import_tasks(self, project: int, tasks: Sequence[Mapping[str, object]]) -> list[int]:
         """Import tasks, all or none; return their ids in the same order."""
         with self._translated(f"importing {len(tasks)} tasks", project):

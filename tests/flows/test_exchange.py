@@ -69,7 +69,7 @@ def test_a_row_deleted_by_hand_is_resolved_loses_its_answers_and_is_never_pushed
     studio.delete_task(ids(ledger)["a"])
     fetched = bring_home(ledger, studio, MODEL, project, TWO)
     assert (fetched.n_gone, fetched.n_new, fetched.n_edited) == (1, 0, 0)
-    assert "1 task was deleted since the pull" in fetched.sentence
+    assert ": 1 task gone since the pull" in fetched.sentence
     assert ledger.requests.open(MODEL)[0].gone == ("a",)
     assert [one.row_key for one in ledger.annotations.of(MODEL, week(0))] == ["b"]
     hand_out(ledger, studio, ASKED, PLACE, TASKS)
@@ -95,11 +95,11 @@ def test_what_a_pull_brought_is_told_in_a_sentence(ledger: Ledger) -> None:
     project = hand_out(ledger, studio, ASKED, PLACE, TASKS)
     first = studio.annotate(ids(ledger)["a"], said("late", TWO))
     fetched = bring_home(ledger, studio, MODEL, project, TWO)
-    assert fetched.sentence == f"Up to date at {fetched.up_to:%Y-%m-%d %H:%M:%S}; 1 answer came."
+    assert fetched.sentence == f"Up to date at {fetched.up_to:%Y-%m-%d %H:%M:%S}: 1 new answer."
     studio.edit(first, said("on time", TWO))
     studio.change_config(project, PLACE.config.replace('<Choice value="late" hotkey="2"/>', ""))
     sentence = bring_home(ledger, studio, MODEL, project, TWO).sentence
-    assert "; 1 was edited since the pull 0 s before. Mind: the labelling config" in sentence
+    assert ": 1 edited since the pull 0 s before. Mind: the labelling config" in sentence
     assert sentence.endswith("it lacks the choice 'late'; put it back.")
     with pytest.raises(BadData, match="lacks the choice 'late'"):
         hand_out(ledger, studio, *later(ledger))

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -268,3 +268,18 @@ def test_of_a_project_that_was_made_twice_the_one_with_tasks_is_used(place: Real
     assert opened(place, "made twice") == project
     place.studio.push(later, [task("a")])
     assert opened(place, "made twice") == later
+
+
+@pytest.mark.services
+def test_as_many_tasks_made_by_hand_as_deleted_hide_nothing(place: RealPlace) -> None:
+    project = opened(place, "as many")
+    ids = place.studio.push(project, [task(key) for key in "abc"])
+    known = {task_id: key for key, task_id in ids.items()}
+    first = place.studio.pull(project, TWO, known=known)
+    place.delete_task(ids["b"])
+    data = task("a")["data"]
+    del data["row_key"]
+    place.asked("POST", f"/api/projects/{project}/import", json=[{"data": data}])
+    assert n_tasks(place, project) == len(known)
+    assert place.studio.pull(project, TWO, first.seen_until, known=known).gone == ("b",)
+    assert place.studio.pull(project, TWO, first.seen_until + timedelta(hours=1), known=known).gone == ("b",)
