@@ -50,6 +50,7 @@ def learned_page(model: str, learned: Learned) -> str:
     parts = [
         f"# {text(model)}, {progress.window.name}",
         f"{progress.n_answered} of {progress.n_asked} rows answered, {progress.n_resolved} looked at.",
+        *([text(progress.fetched.sentence)] if progress.fetched else []),
     ]
     if learned.judgement is None:
         return "\n\n".join([*parts, "People are still at work; nothing is decided yet."])

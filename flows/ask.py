@@ -1,13 +1,13 @@
 """Ask people about some rows of an alarming batch: choose them, write down the intent, push the tasks."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.exchange import hand_out
 from flows.expectation import likeness_of
-from flows.pages import furnish, open_project, pages
+from flows.pages import furnish, pages, place
 from flows.site import Site
 from labeling.alike import alike
 from labeling.choose import REST, draw
@@ -109,13 +109,8 @@ def push_rest(site: Site, request: LabelRequest) -> int | None:
     None means that nothing had to be pushed: production knows the answer of every row that was asked.
     """
     (known,) = [item for item in site.ledger.requests.open(site.model) if item.request.window == request.window]
-    there = {row_key for row_key, _ in known.task_ids} | known.gone
-    missing = [one for one in request.asks if one.row_key not in there]
-    return _push(site, request, missing) if missing else known.project
-
-
-def _push(site: Site, request: LabelRequest, asks: Sequence[Ask]) -> int:
-    project = open_project(site)
-    ids = site.studio.push(project, pages(site, request, asks))
-    site.ledger.requests.pushed(site.model, request.window, project, ids)
-    return project
+    gone = set(known.gone)
+    if {row_key for row_key, _ in known.task_ids} | gone >= set(request.row_keys):
+        return known.project
+    tasks = pages(site, request, [one for one in request.asks if one.row_key not in gone])
+    return hand_out(site.ledger, site.studio, request, place(site), tasks)

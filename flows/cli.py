@@ -190,6 +190,8 @@ def learn(
         out.print("No label request is open.")
     for item in learned:
         progress = item.progress
+        if progress.fetched is not None:
+            out.print(progress.fetched.sentence, highlight=False, markup=False)
         out.print(f"{progress.window.name}: {progress.n_resolved} of {progress.n_asked} tasks looked at", end="")
         if item.judgement is None:
             out.print("; people are still at work.")

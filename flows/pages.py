@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 import pandas as pd
 
+from flows.exchange import Place
 from flows.reference import reference_rows
 from flows.site import Site
 from labeling.anchoring import suggested
@@ -63,18 +64,17 @@ def expected(site: Site) -> Expected | None:
     return expect(pd.concat(read(first.snapshot), ignore_index=True)[site.schema.target].astype(float))
 
 
-def open_project(site: Site, *, again: bool = False) -> int:
-    """Return the label project of a model, or the one of its second looks; it is made if there is none."""
+def place(site: Site, *, again: bool = False) -> Place:
+    """Return the label project of a model, or the one of its second looks, where one person looks and sees no hint."""
     schema, labels = site.schema, site.settings.labels
     numbers = expected(site)
-    return site.studio.open_project(
+    suggestions = labels.suggest > 0 and not again
+    return Place(
         title(site.model, again=again),
         config(schema, labels.question, expected=numbers, show_reason=labels.show_reason),
-        instructions(
-            schema, labels.question, expected=numbers, suggestions=labels.suggest > 0 and not again, again=again
-        ),
+        instructions(schema, labels.question, expected=numbers, suggestions=suggestions, again=again),
         overlap=1 if again else labels.overlap,
-        suggestions=labels.suggest > 0 and not again,
+        suggestions=suggestions,
     )
 
 

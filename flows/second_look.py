@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from flows.pages import open_project, pages
+from flows.exchange import ask_again, bring_home
+from flows.pages import pages, place
 from flows.site import Site
 from records.label import Annotation, Label, LabelRequest
 
@@ -12,9 +13,7 @@ def hear_second_looks(site: Site, request: LabelRequest) -> None:
     ledger = site.ledger
     looks = ledger.second_opinions.of(site.model, request.window)
     for project in sorted({look.project for look in looks if look.project is not None}):
-        pull = site.studio.pull(project, site.schema, ledger.annotations.watermark(project))
-        ledger.annotations.replace(project, dict(pull.tasks), pull.annotations)
-        ledger.annotations.advance(project, pull.seen_until)
+        bring_home(ledger, site.studio, site.model, project, site.schema)
 
 
 def second_look(
@@ -35,10 +34,9 @@ def second_look(
     looks = notes.of(site.model, request.window)
     missing = {look.row_key for look in looks if look.task_id is None}
     if missing:
-        project = open_project(site, again=True)
         asks = [ask for ask in request.asks if ask.row_key in missing]
-        ids = site.studio.push(project, pages(site, request, asks, again=True))
-        notes.pushed(site.model, request.window, project, ids)
+        tasks = pages(site, request, asks, again=True)
+        ask_again(site.ledger, site.studio, request, place(site, again=True), tasks)
         looks = notes.of(site.model, request.window)
     seen = {annotation.task_id for annotation in annotations}
     return frozenset(look.row_key for look in looks if look.task_id not in seen and look.row_key not in labelled)

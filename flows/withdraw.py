@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass
 
+from flows.exchange import take_back
 from flows.site import Site
 from records.errors import NotFound
 from records.label import OpenRequest
@@ -28,13 +29,13 @@ def withdraw(site: Site, *, why: str) -> tuple[Withdrawn, ...]:
 
 
 def _withdraw(site: Site, item: OpenRequest, why: str) -> Withdrawn:
-    taken_back: tuple[int, ...] = ()
-    if item.project is not None:
-        with suppress(NotFound):  # deleted by hand, and its tasks with it
-            taken_back = site.studio.withdraw(item.project, [task_id for _, task_id in item.task_ids])
     for look in site.ledger.second_opinions.of(site.model, item.request.window):
         if look.project is not None and look.task_id is not None:
             with suppress(NotFound):
-                site.studio.withdraw(look.project, [look.task_id])
-    site.ledger.requests.close(site.model, item.request.window, f"withdrawn: {why}")
+                site.studio.withdraw(look.project, [look.row_key])
+    try:
+        taken_back = take_back(site.ledger, site.studio, item.request, site.schema, why=why)
+    except NotFound:  # deleted by hand, and its tasks with it
+        taken_back = ()
+        site.ledger.requests.close(site.model, item.request.window, f"withdrawn: {why}")
     return Withdrawn(item.request.window, len(item.request.asks), len(taken_back))

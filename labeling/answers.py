@@ -16,6 +16,8 @@ CONTROL = "label"
 TARGET = "row"
 """The name of the object the control speaks about."""
 
+_ORIGINS = ("manual", "prediction", "prediction-changed")
+
 MOST_CHOICES = 9
 """Up to so many classes are choices with a hotkey each; more are a list with a search field."""
 
@@ -62,6 +64,17 @@ def write(answer: str, schema: Schema) -> list[dict[str, object]]:
     else:
         kind, value = "taxonomy", {"taxonomy": [[shown(answer)]]}
     return [{"from_name": CONTROL, "to_name": TARGET, "type": kind, "value": value}]
+
+
+def origin(result: object) -> str | None:
+    """Return how the answer in a `result` came about, in Label Studio's word, or None if it says nothing.
+
+    >>> origin([{"from_name": "label", "value": {"choices": ["yes"]}, "origin": "prediction"}])
+    'prediction'
+    """
+    found = [item for item in result if _is_answer(item)] if isinstance(result, list) else []
+    word = found[0].get("origin") if len(found) == 1 else None
+    return word if word in _ORIGINS else None
 
 
 def shown(text: str) -> str:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from itertools import count
 from math import nan
 
-from labeling import answers
+from labeling import answers, control
 from labeling.exchange import OVERLAP, Pull, by_row_key, check_title
-from records.errors import DriftloopError, NotFound, ServiceDown
+from records.errors import BadData, DriftloopError, NotFound, ServiceDown
 from records.label import Annotation
 from records.schema import Schema
 
@@ -29,13 +29,14 @@ class Said:
 @dataclass(slots=True)
 class _Project:
     identity: tuple[str, str, int, bool]
+    config: str
     tasks: dict[int, Mapping[str, object]] = field(default_factory=dict)
     touched: dict[int, datetime] = field(default_factory=dict)
     said: dict[int, Said] = field(default_factory=dict)
 
 
 class InMemoryStudio:
-    """A `Studio` without a server; `annotate`, `edit`, `retract` and `delete_project` are what people do there.
+    """A `Studio` without a server, with verbs for what people do there: from `annotate` to `delete_project`.
 
     `fault` is raised by every call while it is set. `break_after` tasks more are made by `push`, then it fails once.
     """
@@ -56,22 +57,31 @@ class InMemoryStudio:
         self,
         title: str,
         config: str,
-        instructions: str,  # noqa: ARG002
+        instructions: str,  # noqa: ARG002  they change nothing that can be asked here
         *,
         overlap: int = 1,
         suggestions: bool = False,
+        in_doubt: bool = False,  # noqa: ARG002  nothing is ever under way
     ) -> int:
         """Return the project with this title, config, overlap and suggestions, made if there is none."""
         self.check()
         identity = (check_title(title), config, overlap, suggestions)
         for project, known in self._projects.items():
             if known.identity == identity:
+                if trouble := control.altered(project, control.present(config), control.present(known.config)):
+                    raise BadData(trouble)
                 return project
         project = next(self._ids)
-        self._projects[project] = _Project(identity)
+        self._projects[project] = _Project(identity, config)
         return project
 
-    def push(self, project: int, tasks: Sequence[Mapping[str, object]]) -> dict[str, int]:
+    def push(
+        self,
+        project: int,
+        tasks: Sequence[Mapping[str, object]],
+        *,
+        in_doubt: bool = False,  # noqa: ARG002  nothing is ever under way
+    ) -> dict[str, int]:
         """Make the tasks that are missing; return the id of each row key."""
         place = self._project(project)
         wanted = by_row_key(tasks)
@@ -87,10 +97,19 @@ class InMemoryStudio:
                 place.touched[ids[key]] = self._now()
         return {key: ids[key] for key in wanted}
 
-    def pull(self, project: int, schema: Schema, since: datetime | None = None) -> Pull:
-        """Return what changed after `since`, with `OVERLAP`."""
+    def pull(
+        self,
+        project: int,
+        schema: Schema,
+        since: datetime | None = None,
+        *,
+        known: Mapping[int, str] | None = None,
+    ) -> Pull:
+        """Return what changed after `since`, with `OVERLAP`, and which of the `known` tasks are gone."""
         place = self._project(project)
         moment = self._now()
+        gone = tuple(key for task_id, key in (known or {}).items() if task_id not in place.tasks)
+        altered = control.altered(project, control.needed(schema), control.present(place.config))
         changed = [i for i, touched in sorted(place.touched.items()) if since is None or touched > since - OVERLAP]
         keys = {task_id: next(iter(by_row_key([place.tasks[task_id]]))) for task_id in changed}
         annotations, unreadable = [], []
@@ -101,20 +120,27 @@ class InMemoryStudio:
                     unreadable.append(said.annotation_id)
                     continue
                 key, user = keys[said.task_id], f"user {said.user}"
+                origin = None if said.skipped else answers.origin(said.result)
                 annotations.append(
-                    Annotation(said.annotation_id, said.task_id, key, user, answer, said.updated_at, nan)
+                    Annotation(said.annotation_id, said.task_id, key, user, answer, said.updated_at, nan, origin)
                 )
-        return Pull(tuple(keys.items()), tuple(annotations), tuple(unreadable), moment)
+        return Pull(tuple(keys.items()), tuple(annotations), tuple(unreadable), moment, since, gone, altered)
 
-    def withdraw(self, project: int, task_ids: Collection[int]) -> tuple[int, ...]:
-        """Delete those of the tasks that nobody has answered."""
+    def withdraw(
+        self,
+        project: int,
+        row_keys: Collection[str],
+        *,
+        in_doubt: bool = False,  # noqa: ARG002  nothing is ever under way
+    ) -> tuple[str, ...]:
+        """Delete the tasks of those rows that nobody has answered."""
         place = self._project(project)
         answered = {said.task_id for said in place.said.values() if not said.skipped}
-        gone = tuple(sorted(task_id for task_id in set(task_ids) if task_id in place.tasks and task_id not in answered))
-        for task_id in gone:
-            del place.tasks[task_id], place.touched[task_id]
-        place.said = {i: said for i, said in place.said.items() if said.task_id not in gone}
-        return gone
+        asked = {task_id: key for task_id, task in place.tasks.items() for key in by_row_key([task]) if key in row_keys}
+        for task_id in set(asked) - answered:
+            self._delete(place, task_id)
+        left = {asked[task_id] for task_id in answered if task_id in asked}
+        return tuple(key for key in dict.fromkeys(row_keys) if key not in left)
 
     def tasks(self, project: int) -> dict[int, Mapping[str, object]]:
         """Return a copy of the project's tasks by id, as a labeler would see them."""
@@ -148,9 +174,21 @@ class InMemoryStudio:
         place = next(place for place in self._projects.values() if annotation_id in place.said)
         place.touched[place.said.pop(annotation_id).task_id] = self._now()
 
+    def delete_task(self, task_id: int) -> None:
+        """Let somebody delete a task by hand, with what was said about it."""
+        self._delete(self._holder(task_id), task_id)
+
+    def change_config(self, project: int, config: str) -> None:
+        """Let somebody change the labelling config of a project by hand."""
+        self._project(project).config = config
+
     def delete_project(self, project: int) -> None:
         """Let somebody delete a project by hand."""
         del self._projects[project]
+
+    def _delete(self, place: _Project, task_id: int) -> None:
+        del place.tasks[task_id], place.touched[task_id]
+        place.said = {i: said for i, said in place.said.items() if said.task_id != task_id}
 
     def _project(self, project: int) -> _Project:
         self.check()

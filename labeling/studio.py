@@ -7,16 +7,18 @@ after a lost answer they are read again before anything is repeated.
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from math import nan
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from labeling import answers
+from labeling import answers, control, rows
 from labeling.exchange import OVERLAP, Pull, Studio, by_row_key, check_title
 from labeling.memory_studio import InMemoryStudio
+from labeling.tabs import tabs
 from labeling.wire import PAGE, MaybeDone, Wire, where
-from records.errors import ServiceDown
+from records.errors import BadData, NotFound, ServiceDown
 from records.label import Annotation
 from records.schema import Schema
 
@@ -25,24 +27,19 @@ if TYPE_CHECKING:
 
 __all__ = ["InMemoryStudio", "LabelStudio", "Pull", "Studio"]
 
-# The list of tasks shows neither the page's raw text nor what the model thinks, which would sway who sees it.
-_HIDDEN = (
-    *("data.opinion", "data.row_html", "data.row", "data.title", "predictions_results", "predictions_score"),
-    *("predictions_model_versions", "total_predictions", "annotations_results", "annotations_ids", "inner_id"),
-    *("file_upload", "storage_filename", "draft_exists", "avg_lead_time", "updated_by", "created_at"),
-)
 _N_ATTEMPTS = 3
+_IDS_AT_ONCE = 4 * PAGE
+_MOST_COUNTS = 10
 # `include` also filters the fields of the annotations inside a task, so both are named.
 _WITH_ANSWERS = "id,data,annotations,result,completed_by,was_cancelled,lead_time,updated_at"
-
-_T = TypeVar("_T")
 
 
 class LabelStudio:
     """A `Studio` on a real Label Studio server; `token` is never shown.
 
     After a lost answer, `push` and `open_project` look for up to `settle_seconds` whether the server finished anyway;
-    it should exceed the time the server needs for 500 tasks. One process at a time may push to a project.
+    it should exceed the time the server needs for 500 tasks. One process at a time may open, push to, pull from or
+    withdraw from a project: whoever calls holds a lock. A pull reads `overlap` of the time before `since` again.
     `transport` carries the requests (the network by default).
     """
 
@@ -53,10 +50,12 @@ class LabelStudio:
         *,
         timeout_seconds: float = 300.0,
         settle_seconds: float = 30.0,
+        overlap: timedelta = OVERLAP,
         transport: "httpx.BaseTransport | None" = None,
     ) -> None:
         self._wire = Wire(url, token, timeout_seconds=timeout_seconds, transport=transport)
         self._settle_seconds = settle_seconds
+        self._overlap = overlap
 
     def __repr__(self) -> str:
         return f"LabelStudio({self._wire.url!r})"
@@ -66,15 +65,57 @@ class LabelStudio:
         self._wire.whoami()
 
     def open_project(
-        self, title: str, config: str, instructions: str, *, overlap: int = 1, suggestions: bool = False
+        self,
+        title: str,
+        config: str,
+        instructions: str,
+        *,
+        overlap: int = 1,
+        suggestions: bool = False,
+        in_doubt: bool = False,
     ) -> int:
         """Return the one project with this title, config, overlap and suggestions, found by a mark it bears."""
         kind = f"{overlap} suggestions" if suggestions else f"{overlap}"
         identity = "\n".join((check_title(title), kind, config))
         mark = f"driftloop {sha256(identity.encode()).hexdigest()[:16]}"
-        found = self._find_project(mark) or self._make_project(mark, title, config, instructions, overlap, suggestions)
-        self._wire.show_columns(found, hidden=_HIDDEN)
+        found = self._find_project(mark)
+        if found is None and in_doubt:
+            self._settle(lambda: self._find_project(mark) is not None)
+            found = self._find_project(mark)
+        if found is None:
+            found = self._make_project(mark, title, config, instructions, overlap, suggestions)
+        elif trouble := control.altered(found, control.present(config), control.present(self._wire.look(found)[0])):
+            raise BadData(trouble)
+        self._set_up_tabs(found)
         return found
+
+    def _set_up_tabs(self, project: int) -> None:
+        """Make the tabs that are missing; of a tab that was made twice the first stays, others are left alone."""
+        wanted = {str(tab["title"]): tab for tab in tabs()}
+        there: dict[str, int] = {}
+        for tab, title in self._wire.list_tabs(project):
+            if title in there and title in wanted:
+                with suppress(NotFound):  # an earlier request that got no answer has deleted it after all
+                    self._wire.delete_tab(project, tab)
+            there.setdefault(title, tab)
+        for title, data in wanted.items():
+            if title not in there:
+                self._make_tab(project, title, data)
+
+    def _make_tab(self, project: int, title: str, data: Mapping[str, object]) -> None:
+        def is_there() -> bool:
+            return any(title == present for _, present in self._wire.list_tabs(project))
+
+        for attempt in range(1, _N_ATTEMPTS + 1):
+            try:
+                self._wire.make_tab(project, data)
+                return
+            except MaybeDone:
+                self._settle(is_there)
+                if is_there():
+                    return
+                if attempt == _N_ATTEMPTS:
+                    raise
 
     def _make_project(
         self, mark: str, title: str, config: str, instructions: str, overlap: int, suggestions: bool
@@ -97,66 +138,114 @@ class LabelStudio:
             raise ServiceDown(f"Label Studio at {self._wire.url!r} did not make the project {title!r}; try again")
         return found
 
-    def push(self, project: int, tasks: Sequence[Mapping[str, object]]) -> dict[str, int]:
+    def push(self, project: int, tasks: Sequence[Mapping[str, object]], *, in_doubt: bool = False) -> dict[str, int]:
         """Import the tasks whose row keys the project does not have; return the task id of each row key."""
         wanted = by_row_key(tasks)
-        found = self._find_tasks(project, list(wanted))
-        for keys in _chunks([key for key in wanted if key not in found]):
+        if in_doubt:
+            found = self._await_tasks(project, list(wanted))
+        else:
+            found = rows.find(self._wire, project, list(wanted)) if self._wire.look(project)[1] else {}
+        for keys in rows.parts([key for key in wanted if key not in found]):
             found |= self._import(project, {key: wanted[key] for key in keys})
         return {key: found[key] for key in wanted}
 
-    def pull(self, project: int, schema: Schema, since: datetime | None = None) -> Pull:
+    def pull(
+        self,
+        project: int,
+        schema: Schema,
+        since: datetime | None = None,
+        *,
+        known: Mapping[int, str] | None = None,
+    ) -> Pull:
         """Return the tasks that changed after `since`, each with all its annotations."""
-        filters = [] if since is None else [where("updated_at", "greater", "Datetime", _stamp(since - OVERLAP))]
-        tasks: list[tuple[int, str]] = []
+        self._wire.server_time = None
+        config, n_tasks = self._wire.look(project)
+        altered = control.altered(project, control.needed(schema), control.present(config))
+        seen_until = self._wire.server_time or since or datetime.fromtimestamp(0, UTC)
+        # Not the export: each one leaves a file of its size behind on the server.
+        filters = [] if since is None else [where("updated_at", "greater", "Datetime", _stamp(since - self._overlap))]
+        tasks = {task.id: task for task in self._list_ours(project, filters)}
+        gone: tuple[str, ...] = ()
+        if known is not None:
+            ids = set(tasks) if since is None else self._list_ids(project, n_tasks, known)
+            gone = self._reconcile(project, known, ids, tasks)
+        pairs = tuple((task.id, task.data["row_key"]) for _, task in sorted(tasks.items()))
         annotations: list[Annotation] = []
         unreadable: list[int] = []
-        self._wire.server_time = None
-        for task in self._wire.list_tasks(project, filters, include=_WITH_ANSWERS):
-            row_key = (task.data or {}).get("row_key")
-            if not isinstance(row_key, str):
-                continue  # a task made by hand is not ours
-            tasks.append((task.id, row_key))
-            for item in task.annotations or []:
-                annotation = _annotation(item, task.id, row_key, schema)
+        for task_id, row_key in pairs:
+            for item in tasks[task_id].annotations or []:
+                annotation = _annotation(item, task_id, row_key, schema)
                 if annotation.answer is None and not item["was_cancelled"]:
                     unreadable.append(annotation.annotation_id)
                 else:
                     annotations.append(annotation)
-        seen_until = self._wire.server_time or since or datetime.fromtimestamp(0, UTC)
-        return Pull(tuple(tasks), tuple(annotations), tuple(unreadable), seen_until)
+        return Pull(pairs, tuple(annotations), tuple(unreadable), seen_until, since, gone, altered)
 
-    def withdraw(self, project: int, task_ids: Collection[int]) -> tuple[int, ...]:
-        """Delete those of the tasks that nobody has answered; a skip is no answer."""
-        gone: list[int] = []
-        for ids in _chunks(sorted(set(task_ids))):
-            listed = self._wire.list_tasks(
-                project, [where("id", "in_list", "List", ids)], include="id,total_annotations"
-            )
-            unanswered = [task.id for task in listed if not task.total_annotations]
-            if unanswered:
-                self._wire.delete_tasks(project, unanswered)
-            gone += unanswered
-        return tuple(gone)
+    def withdraw(self, project: int, row_keys: Collection[str], *, in_doubt: bool = False) -> tuple[str, ...]:
+        """Delete the tasks of those rows that nobody has answered; a skip is no answer."""
+        keys = list(dict.fromkeys(row_keys))
+        if in_doubt:
+            self._await_tasks(project, keys)
+        left: set[str] = set()
+        for some in rows.parts(keys):
+            there = list(rows.listed(self._wire, project, some, "id,total_annotations,cancelled_annotations"))
+            silent = [task.id for task in there if not task.total_annotations and not task.cancelled_annotations]
+            skipped = [task.id for task in there if not task.total_annotations and task.cancelled_annotations]
+            if silent:
+                self._wire.delete_tasks(project, silent, only=[rows.SILENT])
+            if skipped:
+                self._wire.delete_tasks(project, skipped, only=[where("total_annotations", "equal", "Number", 0)])
+            left |= {task.data["row_key"] for task in rows.listed(self._wire, project, some, "id,data")}
+        return tuple(key for key in keys if key not in left)
+
+    def _list_ids(self, project: int, n_tasks: int, known: Collection[int]) -> set[int]:
+        """Return the id of every task; counting shows much sooner that they are just those that are known."""
+        runs = rows.runs(known)
+        if n_tasks == len(known) and len(runs) <= _MOST_COUNTS:
+            inside = [[where("id", "greater", "Number", a - 1), where("id", "less", "Number", b + 1)] for a, b in runs]
+            if all(self._wire.count_tasks(project, one) == b - a + 1 for one, (a, b) in zip(inside, runs, strict=True)):
+                return set(known)
+        return {task.id for task in self._wire.list_tasks(project, [], include="id", page_size=_IDS_AT_ONCE)}
+
+    def _reconcile(
+        self, project: int, known: Mapping[int, str], ids: Collection[int], tasks: dict[int, Any]
+    ) -> tuple[str, ...]:
+        """Return the row keys of known tasks that are gone; bring tasks that are new under a known row into `tasks`."""
+        strange = [number for number in ids if number not in known and number not in tasks]
+        for some in rows.parts(strange):
+            tasks |= {task.id: task for task in self._list_ours(project, [where("id", "in_list", "List", some)])}
+        holders: dict[str, set[int]] = {}
+        for number, key in [(n, key) for n, key in known.items() if n in ids] + [
+            (n, task.data["row_key"]) for n, task in tasks.items()
+        ]:
+            holders.setdefault(key, set()).add(number)
+        copied = [key for key, numbers in holders.items() if len(numbers) > 1]
+        if copied:
+            rows.merge(self._wire, project, copied)
+            for key in copied:
+                for number in holders[key]:
+                    tasks.pop(number, None)
+            for some_keys in rows.parts(copied):
+                again = self._list_ours(project, [where("data.row_key", "in_list", "List", some_keys)])
+                tasks |= {task.id: task for task in again}
+        return tuple(key for number, key in known.items() if number not in ids and key not in holders)
+
+    def _list_ours(self, project: int, filters: Sequence[Any]) -> Iterator[Any]:
+        """Yield tasks with their answers; a task made by hand is not ours."""
+        for task in self._wire.list_tasks(project, filters, include=_WITH_ANSWERS):
+            if isinstance((task.data or {}).get("row_key"), str):
+                yield task
 
     def _find_project(self, mark: str) -> int | None:
-        marked = (project for project, description in self._wire.list_projects() if description.endswith(mark))
-        return min(marked, default=None)
+        marked = [project for project, description in self._wire.list_projects() if description.endswith(mark)]
+        if len(marked) > 1:  # made twice, the other time too late: an empty one must not take over
+            return min(marked, key=lambda project: (-self._wire.look(project)[1], project))
+        return marked[0] if marked else None
 
-    def _find_tasks(self, project: int, row_keys: list[str], *, merge: bool = True) -> dict[str, int]:
-        """Return the task ids of those row keys that have a task; copies of a task are merged first."""
-        found: dict[str, int] = {}
-        n_copies = 0
-        for keys in _chunks(row_keys):
-            for task in self._wire.list_tasks(
-                project, [where("data.row_key", "in_list", "List", keys)], include="id,data"
-            ):
-                n_copies += task.data["row_key"] in found
-                found.setdefault(task.data["row_key"], task.id)
-        if n_copies and merge:
-            self._wire.merge_copies(project)
-            return self._find_tasks(project, row_keys, merge=False)
-        return found
+    def _await_tasks(self, project: int, row_keys: list[str]) -> dict[str, int]:
+        """Give an import that may be under way the time to end; return the tasks that are there then."""
+        self._settle(lambda: len(rows.find(self._wire, project, row_keys)) == len(row_keys))
+        return rows.find(self._wire, project, row_keys)
 
     def _import(self, project: int, wanted: Mapping[str, Mapping[str, object]]) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -166,8 +255,7 @@ class LabelStudio:
                 ids = self._wire.import_tasks(project, [wanted[key] for key in missing])
                 return found | dict(zip(missing, ids, strict=True))
             except MaybeDone:
-                self._settle(lambda: len(self._find_tasks(project, list(wanted))) == len(wanted))
-                found = self._find_tasks(project, list(wanted))
+                found = self._await_tasks(project, list(wanted))
                 if len(found) == len(wanted):
                     return found
                 if attempt == _N_ATTEMPTS:
@@ -200,13 +288,9 @@ def _annotation(item: Mapping[str, Any], task_id: int, row_key: str, schema: Sch
         answer=answer,
         updated_at=datetime.fromisoformat(item["updated_at"]),
         lead_time_seconds=nan if lead_time is None else float(lead_time),
+        origin=None if item["was_cancelled"] else answers.origin(item["result"]),
     )
 
 
 def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # the one form that does not make it fail
-
-
-def _chunks(items: list[_T]) -> Iterator[list[_T]]:
-    for start in range(0, len(items), PAGE):
-        yield items[start : start + PAGE]

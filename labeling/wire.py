@@ -51,23 +51,38 @@ class Wire:
         """Return the id and the description of every project."""
         with self._translated("looking for the project"):
             listed = self._client.projects.list(page_size=PAGE, include="id,description", request_options=_AGAIN)
-            return [(project.id, project.description or "") for project in listed]
+            return [(project.id, project.description or "") for project in _every(listed)]
 
     def make_project(self, **fields: object) -> None:
         """Make a project."""
         with self._translated(f"making the project {fields['title']!r}"):
             self._client.projects.create(**fields, request_options=_ONCE)
 
-    def show_columns(self, project: int, *, hidden: Sequence[str]) -> None:
-        """Give a project without a tab one for its list of tasks, in which these columns are hidden."""
-        with self._translated("setting up the list of tasks", project):
-            if self._client.views.list(project=project, request_options=_AGAIN):
-                return
-            columns = [f"tasks:{name}" for name in hidden]
-            data = {"title": "Tasks", "hiddenColumns": {"explore": columns, "labeling": columns}}
+    def list_tabs(self, project: int) -> list[tuple[int, str]]:
+        """Return the id and the title of every tab over a project's list of tasks, oldest first."""
+        with self._translated("looking for the tabs", project):
+            listed = self._client.views.list(project=project, request_options=_AGAIN)
+            return sorted((tab.id, str((tab.data or {}).get("title"))) for tab in listed)
+
+    def make_tab(self, project: int, data: Mapping[str, object]) -> None:
+        """Make a tab over a project's list of tasks."""
+        with self._translated("making a tab", project):
             self._client.views.create(project=project, data=data, request_options=_ONCE)
 
-    def list_tasks(self, project: int, filters: Sequence[Filter], *, include: str) -> Iterator[Any]:
+    def delete_tab(self, project: int, tab: int) -> None:
+        """Delete a tab."""
+        with self._translated("deleting a tab", project):
+            self._client.views.delete(id=str(tab), request_options=_ONCE)
+
+    def look(self, project: int) -> tuple[str, int]:
+        """Return the labelling config that a project has now, and how many tasks."""
+        with self._translated("looking at the project", project):
+            found = self._client.projects.get(id=project, request_options=_AGAIN)
+            return str(found.label_config or ""), int(found.task_number or 0)
+
+    def list_tasks(
+        self, project: int, filters: Sequence[Filter], *, include: str, page_size: int = PAGE
+    ) -> Iterator[Any]:
         """Yield tasks in the order of their ids; each page starts behind the last id seen.
 
         Pages by number would lose tasks when others are deleted meanwhile, and an order by time when they change.
@@ -77,13 +92,23 @@ class Wire:
             items = [*filters, where("id", "greater", "Number", last)]
             query = json.dumps({"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]})
             with self._translated("reading tasks", project):
-                page = self._client.tasks.list(
-                    project=project, query=query, page_size=PAGE, include=include, request_options=_AGAIN
-                ).items
+                listed = self._client.tasks.list(
+                    project=project, query=query, page_size=page_size, include=include, request_options=_AGAIN
+                )
+            page = listed.items
             yield from page
-            if not page:
+            if not page or listed.response.total <= len(page):
                 return
             last = page[-1].id
+
+    def count_tasks(self, project: int, filters: Sequence[Filter]) -> int:
+        """Return how many tasks meet the conditions."""
+        query = json.dumps({"filters": {"conjunction": "and", "items": list(filters)}})
+        with self._translated("counting tasks", project):
+            listed = self._client.tasks.list(
+                project=project, query=query, page_size=1, include="id", request_options=_AGAIN
+            )
+        return int(listed.response.total)
 
     def import_tasks(self, project: int, tasks: Sequence[Mapping[str, object]]) -> list[int]:
         """Import tasks, all or none; return their ids in the same order."""
@@ -93,17 +118,21 @@ class Wire:
             )
         return list(answer.task_ids or ())
 
-    def delete_tasks(self, project: int, task_ids: Collection[int]) -> None:
-        """Delete tasks with all that was said about them."""
-        self._act(project, "delete_tasks", {"all": False, "included": list(task_ids)})
+    def delete_tasks(self, project: int, task_ids: Collection[int], *, only: Sequence[Filter]) -> None:
+        """Delete those of the tasks that meet the conditions, which the server looks at in the moment it deletes."""
+        self._act(project, "delete_tasks", task_ids, only)
 
-    def merge_copies(self, project: int) -> None:
+    def merge_copies(self, project: int, task_ids: Collection[int]) -> None:
         """Make one task of those with exactly the same data, which keeps the annotations of all."""
-        self._act(project, "remove_duplicates", {"all": True, "excluded": []})
+        self._act(project, "remove_duplicates", task_ids, ())
 
-    def _act(self, project: int, action: str, selected: dict[str, object]) -> None:
+    def _act(self, project: int, action: str, task_ids: Collection[int], only: Sequence[Filter]) -> None:
+        filters = {"filters": {"conjunction": "and", "items": list(only)}} if only else {}
+        selected = {"all": False, "included": list(task_ids)}
         with self._translated(f"running the action {action!r}", project):
-            self._client.actions.create(project=project, id=action, selected_items=selected, request_options=_ONCE)
+            self._client.actions.create(
+                project=project, id=action, selected_items=selected, request_options=_ONCE, **filters
+            )
 
     @cached_property
     def _client(self) -> Any:
@@ -171,6 +200,17 @@ def where(column: str, operator: str, kind: str, value: object) -> Filter:
     {'filter': 'filter:tasks:id', 'operator': 'greater', 'type': 'Number', 'value': 7}
     """
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
+
+
+def _every(listed: Any) -> Iterator[Any]:
+    """Yield every item of a list by pages; the SDK by itself asks for one page too many, which fails."""
+    seen = 0
+    while True:
+        yield from listed.items
+        seen += len(listed.items)
+        if not listed.items or seen >= (listed.response.count or 0):
+            return
+        listed = listed.next_page()
 
 
 def _why(body: object) -> str:

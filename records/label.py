@@ -45,6 +45,11 @@ class LabelRequest:
     asks: tuple[Ask, ...] = ()
     reason: str = ""
 
+    @property
+    def row_keys(self) -> tuple[str, ...]:
+        """The keys of the rows that are asked."""
+        return tuple(ask.row_key for ask in self.asks)
+
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
@@ -86,8 +91,8 @@ class OpenRequest:
 
     `project` is the label project its tasks are in, None until the first task is known to be pushed; `task_ids` holds
     `(row_key, task id)` of the pushed rows; `n_answered` counts rows with at least one answer that is not a skip.
-    `gone` are the keys of rows that nobody is asked about any more, as their task was taken back or deleted. The last
-    round was written down at `asked_at`.
+    `gone` are the keys of rows nobody will answer: their tasks were deleted by hand, or taken back. The last round was
+    written down at `asked_at`.
     """
 
     request: LabelRequest
@@ -95,7 +100,7 @@ class OpenRequest:
     task_ids: tuple[tuple[str, int], ...]
     n_answered: int
     asked_at: datetime
-    gone: frozenset[str] = frozenset()
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 
-from sqlalchemy import select, union_all
+from sqlalchemy import insert, select, union_all, update
 from sqlalchemy.orm import Session
 
 from records.errors import BadData
@@ -15,6 +17,16 @@ from store.database import Database
 from store.tables import AnnotationRow, AskRow, RequestRow, SecondOpinionRow, WatermarkRow
 
 _AT_ONCE = 500
+_STATE = ("task_id", "row_key", "annotator", "answer", "updated_at", "lead_time_seconds", "origin", "deleted_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How many annotations came, changed and went since the ledger last looked."""
+
+    n_new: int = 0
+    n_edited: int = 0
+    n_deleted: int = 0
 
 
 class Annotations:
@@ -23,11 +35,12 @@ class Annotations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def replace(self, project: int, row_keys: Mapping[int, str], annotations: Sequence[Annotation]) -> None:
+    def replace(self, project: int, row_keys: Mapping[int, str], annotations: Sequence[Annotation]) -> Changes:
         """Make the annotations of the pulled tasks (task id → row key) equal to `annotations`; again is no change.
 
-        New ones are added, edited ones updated; those that are gone keep their row, marked as deleted. Tasks that are
-        not among `row_keys` stay as they are. Raises `BadData` for an annotation of another task or row.
+        New ones are added, edited ones updated; those that are gone keep their row, marked as deleted. A row keeps
+        its annotations when its task gets another id, so what is known is looked for by row. Rows that are not among
+        `row_keys` stay as they are. Raises `BadData` for an annotation of another task or row.
         """
         for annotation in annotations:
             if row_keys.get(annotation.task_id) != annotation.row_key:
@@ -37,33 +50,50 @@ class Annotations:
                 )
         pulled = {annotation.annotation_id: annotation for annotation in annotations}
         with self._database.writing() as session:
-            known = _known(session, project, row_keys, pulled)
-            for annotation in pulled.values():
-                row = known.pop(annotation.annotation_id, None)
-                if row is None:
-                    row = AnnotationRow(project=project, annotation_id=annotation.annotation_id)
-                    session.add(row)
-                _fill(row, annotation)
-            for row in known.values():
-                row.deleted_at = row.deleted_at or datetime.now(UTC)
+            known = _known(session, project, set(row_keys.values()), pulled)
+            states = {number: _state(annotation) for number, annotation in pulled.items()}
+            new = [
+                {"project": project, "annotation_id": number, **state}
+                for number, state in states.items()
+                if number not in known
+            ]
+            edited = [
+                {"id": known[number][0], **state}
+                for number, state in states.items()
+                if number in known and known[number][1] != state
+            ]
+            now = datetime.now(UTC)
+            deleted = [
+                {"id": row_id, "deleted_at": now}
+                for number, (row_id, state) in known.items()
+                if number not in pulled and state["deleted_at"] is None
+            ]
+            if new:
+                session.execute(insert(AnnotationRow), new)
+            for changed in (edited, deleted):
+                if changed:
+                    session.execute(update(AnnotationRow), changed)
+        return Changes(len(new), len(edited), len(deleted))
 
     def of(self, model: str, window: Window) -> tuple[Annotation, ...]:
         """Return the annotations on the tasks of a window's request, skips and second looks included, as made."""
+        at = (AskRow.model == model, RequestRow.model == model)  # with both, the index over row keys is used
+        of_window = (RequestRow.start == window.start, RequestRow.end == window.end)
         asked = (
-            select(RequestRow.project, AskRow.task_id, AskRow.id)
+            select(RequestRow.project, AskRow.row_key)
             .join(AskRow, AskRow.request_id == RequestRow.id)
-            .where(RequestRow.model == model, RequestRow.start == window.start, RequestRow.end == window.end)
+            .where(*at, *of_window)
         )
         again = (
-            select(SecondOpinionRow.project, SecondOpinionRow.task_id, SecondOpinionRow.ask_id)
+            select(SecondOpinionRow.project, AskRow.row_key)
             .join(AskRow, AskRow.id == SecondOpinionRow.ask_id)
             .join(RequestRow, RequestRow.id == AskRow.request_id)
-            .where(RequestRow.model == model, RequestRow.start == window.start, RequestRow.end == window.end)
+            .where(*at, *of_window)
         )
-        tasks = union_all(asked, again).subquery()
+        rows = union_all(asked, again).subquery()
         wanted = (
             select(AnnotationRow)
-            .join(tasks, (tasks.c.project == AnnotationRow.project) & (tasks.c.task_id == AnnotationRow.task_id))
+            .join(rows, (rows.c.project == AnnotationRow.project) & (rows.c.row_key == AnnotationRow.row_key))
             .where(AnnotationRow.deleted_at.is_(None))
             .order_by(AnnotationRow.annotation_id)
         )
@@ -86,27 +116,30 @@ class Annotations:
                 row.seen_until = seen_until
 
 
-def _known(session: Session, project: int, tasks: Iterable[int], ids: Iterable[int]) -> dict[int, AnnotationRow]:
-    """Every row of the pulled tasks, and of the pulled annotations that hung on another task before."""
-    found: dict[int, AnnotationRow] = {}
-    for column, values in ((AnnotationRow.task_id, tasks), (AnnotationRow.annotation_id, ids)):
+def _known(
+    session: Session, project: int, row_keys: Iterable[str], ids: Iterable[int]
+) -> dict[int, tuple[int, dict[str, Any]]]:
+    """The id in the ledger, and the state, of every annotation of these rows and of those with these ids."""
+    columns = [getattr(AnnotationRow, name) for name in ("annotation_id", "id", *_STATE)]
+    found: dict[int, tuple[int, dict[str, Any]]] = {}
+    for column, values in ((AnnotationRow.row_key, row_keys), (AnnotationRow.annotation_id, ids)):
         for some in _parts(values):
-            rows = session.scalars(select(AnnotationRow).where(AnnotationRow.project == project, column.in_(some)))
-            found |= {row.annotation_id: row for row in rows}
+            rows = session.execute(select(*columns).where(AnnotationRow.project == project, column.in_(some)))
+            found |= {number: (row_id, dict(zip(_STATE, state, strict=True))) for number, row_id, *state in rows}
     return found
 
 
-def _parts(values: Iterable[int]) -> Iterator[list[int]]:
+def _parts(values: Iterable[Any]) -> Iterator[list[Any]]:
     rest = iter(values)
     while part := list(islice(rest, _AT_ONCE)):
         yield part
 
 
-def _fill(row: AnnotationRow, annotation: Annotation) -> None:
-    unknown = math.isnan(annotation.lead_time_seconds)
-    row.task_id, row.row_key, row.annotator = annotation.task_id, annotation.row_key, annotation.annotator
-    row.answer, row.updated_at, row.origin = annotation.answer, annotation.updated_at, annotation.origin
-    row.lead_time_seconds, row.deleted_at = None if unknown else float(annotation.lead_time_seconds), None
+def _state(annotation: Annotation) -> dict[str, Any]:
+    state = {name: getattr(annotation, name) for name in _STATE if name != "deleted_at"}
+    if math.isnan(annotation.lead_time_seconds):
+        state["lead_time_seconds"] = None
+    return state | {"deleted_at": None}
 
 
 def _annotation(row: AnnotationRow) -> Annotation:

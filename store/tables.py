@@ -23,7 +23,7 @@ from records.label import Purpose
 from records.promotion import State
 from records.window import Window
 
-REVISION = "0003"
+REVISION = "0004"
 """The migration after which the database looks like these tables."""
 
 
@@ -92,7 +92,8 @@ class StepRow(OfWindow, Base):
 class RequestRow(OfWindow, Base):
     """A label request: saved before its tasks are pushed, open until it is closed.
 
-    `saved_at` is when its last round was written down.
+    `saved_at` is when its last round was written down; `sending_at` is set before tasks are sent and cleared once it
+    is known what became of them.
     """
 
     __tablename__ = "requests"
@@ -103,6 +104,7 @@ class RequestRow(OfWindow, Base):
     reason: Mapped[str]
     project: Mapped[int | None] = mapped_column(BigInteger)
     saved_at: Mapped[datetime]
+    sending_at: Mapped[datetime | None]
     pushed_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     closed_why: Mapped[str | None]
@@ -155,7 +157,7 @@ class AnnotationRow(Base):
     __tablename__ = "annotations"
     __table_args__ = (
         UniqueConstraint("project", "annotation_id"),
-        Index("ix_annotations_project_task", "project", "task_id"),
+        Index("ix_annotations_project_row", "project", "row_key"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

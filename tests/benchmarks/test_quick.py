@@ -12,6 +12,7 @@ FIGURES = {
     "alarms": {"worst_false_alarm_rate", "promised", "peer_rates", "false_alarms_per_year"},
     "power": {"power", "peer_power"},
     "slices": {"median_jaccard", "precision", "recall", "null_rate", "seconds"},
+    "exchange": {"schedules", "lost", "duplicated", "push_ratio", "pull_ratio"},
     "scale": {
         "speedup_vs_evidently_1m",
         "peak_mib_10m",
@@ -19,6 +20,8 @@ FIGURES = {
         "backfill_365_seconds",
     },
 }
+
+PROMISED = {"exchange": {"lost": 0, "duplicated": 0}}
 
 
 @pytest.mark.services
@@ -30,4 +33,5 @@ def test_the_quick_form_ends_with_its_figures(name: str) -> None:
     assert ran.returncode == 0, ran.stderr[-2000:]
     figures = json.loads(ran.stdout.splitlines()[-1])
     assert figures.keys() >= FIGURES[name]
+    assert {figure: figures[figure] for figure in PROMISED.get(name, {})} == PROMISED.get(name, {})
     assert {page: page.stat().st_mtime_ns for page in (ROOT / "docs").rglob("*.md")} == pages

@@ -35,6 +35,10 @@ class Place(Protocol):
 
     def retract(self, annotation_id: int) -> None: ...
 
+    def delete_task(self, task_id: int) -> None: ...
+
+    def change_config(self, project: int, config: str) -> None: ...
+
     def delete_project(self, project: int) -> None: ...
 
 
@@ -64,6 +68,12 @@ class MemoryPlace:
 
     def retract(self, annotation_id: int) -> None:
         self.studio.retract(annotation_id)
+
+    def delete_task(self, task_id: int) -> None:
+        self.studio.delete_task(task_id)
+
+    def change_config(self, project: int, config: str) -> None:
+        self.studio.change_config(project, config)
 
     def delete_project(self, project: int) -> None:
         self.studio.delete_project(project)
@@ -135,6 +145,12 @@ class RealPlace:
 
     def retract(self, annotation_id: int) -> None:
         self.api.delete(f"/api/annotations/{annotation_id}/").raise_for_status()
+
+    def delete_task(self, task_id: int) -> None:
+        self.api.delete(f"/api/tasks/{task_id}/").raise_for_status()
+
+    def change_config(self, project: int, config: str) -> None:
+        self.asked("PATCH", f"/api/projects/{project}/", json={"label_config": config})
 
     def delete_project(self, project: int) -> None:
         self.api.delete(f"/api/projects/{project}/").raise_for_status()

@@ -1,9 +1,10 @@
 """What only a real Label Studio server can show: lost answers, copies, what the labeler sees."""
 
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from records.window import Window
 from store.ledger import Ledger, open_ledger
 from tests import conftest
 from tests.labeling.examples import MANY, NUMBER, TWO, ask, task
-from tests.labeling.places import RealPlace
+from tests.labeling.places import RealPlace, said
 
+TABS = ["All", "To do", "Answered", "Skipped"]
 CHROMIUM = Path("/usr/bin/chromium")
 EXPECTED = Expected(low=0, high=600, close=10)
 
@@ -279,8 +281,129 @@ def test_a_suggested_answer_is_filled_in_and_the_others_are_blind(
 
 
 @pytest.mark.services
-def test_the_list_of_tasks_hides_what_the_model_thinks_and_is_set_up_once(place: RealPlace) -> None:
-    first, second = (opened(place, "a tidy list") for _ in range(2))
-    (tab,) = place.asked("GET", f"/api/dm/views/?project={first}")
-    assert first == second
-    assert {"tasks:data.opinion", "tasks:data.row_html"} <= set(tab["data"]["hiddenColumns"]["labeling"])
+def test_a_lead_finds_the_tabs_which_hide_what_the_model_thinks_and_are_made_once(place: RealPlace) -> None:
+    project = opened(place, "a tidy list")
+    made = place.asked("GET", f"/api/dm/views/?project={project}")
+    assert [tab["data"]["title"] for tab in made] == TABS
+    assert all(
+        {"tasks:data.opinion", "tasks:data.row_html"} <= {*tab["data"]["hiddenColumns"]["explore"]} for tab in made
+    )
+    place.asked("POST", "/api/dm/views/", json={"project": project, "data": {"title": "To do"}})
+    place.asked("POST", "/api/dm/views/", json={"project": project, "data": {"title": "Mine"}})
+    place.api.delete(f"/api/dm/views/{made[3]['id']}/").raise_for_status()
+    assert opened(place, "a tidy list") == project
+    titles = [tab["data"]["title"] for tab in place.asked("GET", f"/api/dm/views/?project={project}")]
+    assert sorted(titles) == sorted([*TABS, "Mine"])
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("fate", ["done", "gateway", "late", "lost"])
+def test_no_tab_is_made_twice_when_an_answer_gets_lost(place: RealPlace, fate: str) -> None:
+    arguments = (f"lost tabs {fate}", config(TWO, "Was it late?"), "")
+    project = place.door("carried", fate, path="/api/dm/views/").open_project(*arguments)
+    assert [tab["data"]["title"] for tab in place.asked("GET", f"/api/dm/views/?project={project}")] == TABS
+
+
+@pytest.mark.services
+def test_each_tab_shows_the_tasks_of_its_title(place: RealPlace) -> None:
+    project = opened(place, "tabs")
+    ids = place.studio.push(project, [task(key) for key in "abc"])
+    place.annotate(ids["a"], said("late", TWO))
+    place.annotate(ids["b"], [], skipped=True)
+    shown = {
+        tab["data"]["title"]: [one["id"] for one in place.asked("GET", f"/api/tasks/?view={tab['id']}")["tasks"]]
+        for tab in place.asked("GET", f"/api/dm/views/?project={project}")
+    }
+    assert shown == {"All": [*ids.values()], "To do": [ids["c"]], "Answered": [ids["a"]], "Skipped": [ids["b"]]}
+
+
+@pytest.mark.services
+def test_a_copy_that_arrives_after_all_is_merged_by_the_next_pull_and_its_answer_moves_along(place: RealPlace) -> None:
+    project = opened(place, "late copies")
+    ids = place.studio.push(project, [task(key) for key in "abc"])
+    known = {task_id: key for key, task_id in ids.items()}
+    first = place.studio.pull(project, TWO, known=known)
+    copies = place.asked(
+        "POST", f"/api/projects/{project}/import?return_task_ids=true", json=[task(key) for key in "abc"]
+    )["task_ids"]
+    place.annotate(copies[0], said("late", TWO))
+    place.annotate(ids["b"], said("late", TWO))
+    place.annotate(copies[1], said("on time", TWO), person=1)
+    pulled = place.studio.pull(project, TWO, first.seen_until, known=known)
+    assert n_tasks(place, project) == 3
+    assert pulled.gone == ()
+    assert dict(pulled.tasks) == {copies[0]: "a", ids["b"]: "b", ids["c"]: "c"}
+    assert sorted((one.row_key, one.answer) for one in pulled.annotations) == [
+        ("a", "late"),
+        ("b", "late"),
+        ("b", "on time"),
+    ]
+
+
+@pytest.mark.services
+def test_answered_copies_that_differ_stay_and_no_answer_is_lost(place: RealPlace) -> None:
+    project = opened(place, "different copies")
+    ids = place.studio.push(project, [task("a")])
+    other = task("a")
+    other["data"]["opinion"] = "Perhaps late."
+    (copy,) = place.asked("POST", f"/api/projects/{project}/import?return_task_ids=true", json=[other])["task_ids"]
+    place.annotate(ids["a"], said("late", TWO))
+    place.annotate(copy, said("on time", TWO))
+    pulled = place.studio.pull(project, TWO, known={ids["a"]: "a"})
+    assert dict(pulled.tasks) == {ids["a"]: "a", copy: "a"}
+    assert sorted(str(one.answer) for one in pulled.annotations) == ["late", "on time"]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("row", [{"row_key": 7}, {"row_key": None}, {"note": "made by hand"}])
+def test_a_task_made_by_hand_is_passed_over(place: RealPlace, row: dict[str, object]) -> None:
+    project = opened(place, f"by hand {row}"[:50])
+    ids = place.studio.push(project, [task("a")])
+    data = task("a")["data"]
+    del data["row_key"]
+    place.asked("POST", f"/api/projects/{project}/import", json=[{"data": data | row}])
+    for since in (None, datetime.now(UTC)):
+        pulled = place.studio.pull(project, TWO, since, known={ids["a"]: "a"})
+        assert (pulled.gone, dict(pulled.tasks)) == ((), {ids["a"]: "a"})
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("in_doubt", [False, True])
+def test_an_import_that_a_dead_process_left_under_way_is_waited_for_only_in_doubt(
+    place: RealPlace, in_doubt: bool
+) -> None:
+    project = opened(place, f"under way {in_doubt}")
+    place.studio.push(project, [task("z")])
+    late = threading.Timer(0.5, lambda: place.asked("POST", f"/api/projects/{project}/import", json=[task("a")]))
+    late.start()
+    place.studio.push(project, [task("a")], in_doubt=in_doubt)
+    late.join()
+    assert n_tasks(place, project) == (2 if in_doubt else 3)
+    place.studio.push(project, [task("a")])
+    assert n_tasks(place, project) == 2
+
+
+@pytest.mark.services
+def test_of_a_project_that_was_made_twice_the_one_with_tasks_is_used(place: RealPlace) -> None:
+    project = opened(place, "made twice")
+    description = place.asked("GET", f"/api/projects/{project}/")["description"]
+    fields = {"title": "made twice", "description": description, "label_config": config(TWO, "Was it late?")}
+    later = place.asked("POST", "/api/projects/", json=fields)["id"]
+    assert opened(place, "made twice") == project
+    place.studio.push(later, [task("a")])
+    assert opened(place, "made twice") == later
+
+
+@pytest.mark.services
+def test_as_many_tasks_made_by_hand_as_deleted_hide_nothing(place: RealPlace) -> None:
+    project = opened(place, "as many")
+    ids = place.studio.push(project, [task(key) for key in "abc"])
+    known = {task_id: key for key, task_id in ids.items()}
+    first = place.studio.pull(project, TWO, known=known)
+    place.delete_task(ids["b"])
+    data = task("a")["data"]
+    del data["row_key"]
+    place.asked("POST", f"/api/projects/{project}/import", json=[{"data": data}])
+    assert n_tasks(place, project) == len(known)
+    assert place.studio.pull(project, TWO, first.seen_until, known=known).gone == ("b",)
+    assert place.studio.pull(project, TWO, first.seen_until + timedelta(hours=1), known=known).gone == ("b",)

@@ -1,6 +1,8 @@
 """What every studio promises, asked of the in-memory twin and of a real Label Studio server."""
 
 import itertools
+import math
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -191,10 +193,10 @@ def test_withdrawing_deletes_what_nobody_has_answered(place: Place) -> None:
     ids = place.studio.push(project, [task(key) for key in "abcd"])
     place.annotate(ids["a"], said("late", TWO))
     place.annotate(ids["b"], [], skipped=True)
-    gone = place.studio.withdraw(project, [ids["a"], ids["b"], ids["c"], 10**9])
-    assert set(gone) == {ids["b"], ids["c"]}
+    assert place.studio.withdraw(project, ["a", "b", "c", "never asked"]) == ("b", "c", "never asked")
     assert {key for _, key in place.studio.pull(project, TWO).tasks} == {"a", "d"}
-    assert place.studio.withdraw(project, list(ids.values())[:3]) == ()
+    assert place.studio.withdraw(project, ["a", "b", "c"]) == ("b", "c")
+    assert place.studio.withdraw(project, []) == ()
 
 
 def test_a_project_deleted_by_hand_is_named_with_what_to_do(place: Place) -> None:
@@ -206,7 +208,7 @@ def test_a_project_deleted_by_hand_is_named_with_what_to_do(place: Place) -> Non
     with pytest.raises(NotFound, match=sentence):
         place.studio.pull(project, TWO)
     with pytest.raises(NotFound, match=sentence):
-        place.studio.withdraw(project, [1])
+        place.studio.withdraw(project, ["a"])
 
 
 def test_opening_a_project_that_was_deleted_by_hand_makes_it_anew(place: Place) -> None:
@@ -228,4 +230,66 @@ def test_a_refused_or_unreachable_studio_says_so_whatever_is_asked(place: Place,
     with pytest.raises(error):
         studio.pull(1, TWO)
     with pytest.raises(error):
-        studio.withdraw(1, [1])
+        studio.withdraw(1, ["a"])
+
+
+def test_a_task_deleted_by_hand_is_told_to_who_knows_it_and_to_nobody_else(place: Place) -> None:
+    project = opened(place)
+    ids = place.studio.push(project, [task(key) for key in "abc"])
+    known = {task_id: key for key, task_id in ids.items()}
+    place.annotate(ids["a"], said("late", TWO))
+    first = place.studio.pull(project, TWO, known=known)
+    assert (first.gone, len(first.tasks)) == ((), 3)
+    place.delete_task(ids["a"])
+    place.delete_task(ids["b"])
+    for since in (first.seen_until, None):
+        pulled = place.studio.pull(project, TWO, since, known=known)
+        assert (pulled.gone, pulled.annotations) == (("a", "b"), ())
+    assert place.studio.pull(project, TWO, known={ids["c"]: "c"}).gone == ()
+    assert place.studio.pull(project, TWO).gone == ()
+
+
+def test_a_pull_tells_how_far_the_last_one_had_fallen_behind(place: Place) -> None:
+    project = opened(place)
+    first = place.studio.pull(project, TWO)
+    assert math.isnan(first.behind_seconds)
+    since = first.seen_until - timedelta(minutes=2)
+    assert 120 <= place.studio.pull(project, TWO, since).behind_seconds < 180
+    assert place.studio.pull(project, TWO, first.seen_until + timedelta(hours=1)).behind_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('<Choice value="late" hotkey="2"/>', "", "it lacks the choice 'late'; put it back"),
+        ('<Choice value="late" hotkey="2"/>', '<Choice value="late"/><Choice value="?"/>', "it has the choice '\\?'"),
+    ],
+)
+def test_a_config_changed_by_hand_is_told_in_a_sentence_and_what_can_be_read_is(
+    place: Place, old: str, new: str, sentence: str
+) -> None:
+    arguments = (f"changed by hand {next(_names)}", config(TWO, "Late?"), "")
+    project = place.studio.open_project(*arguments)
+    ids = place.studio.push(project, [task("a"), task("b")])
+    place.annotate(ids["a"], said("on time", TWO))
+    assert place.studio.pull(project, TWO).altered == ""
+    assert old in arguments[1]
+    place.change_config(project, arguments[1].replace(old, new))
+    pulled = place.studio.pull(project, TWO)
+    assert re.search(f"config of project {project} was changed by hand: {sentence}", pulled.altered)
+    assert [one.answer for one in pulled.annotations] == ["on time"]
+    with pytest.raises(BadData, match=sentence):
+        place.studio.open_project(*arguments)
+    place.change_config(project, arguments[1])
+    assert place.studio.open_project(*arguments) == project
+
+
+@pytest.mark.parametrize("word", ["manual", "prediction", "prediction-changed", None])
+def test_how_an_answer_came_about_comes_home(place: Place, word: str | None) -> None:
+    project = opened(place)
+    task_id = place.studio.push(project, [task("a")])["a"]
+    (item,) = said("late", TWO)
+    place.annotate(task_id, [item | ({"origin": word} if word else {})])
+    place.annotate(task_id, [item | {"origin": "manual"}], skipped=True)
+    assert {one.origin for one in place.studio.pull(project, TWO).annotations if one.answer} == {word}
+    assert {one.origin for one in place.studio.pull(project, TWO).annotations if not one.answer} == {None}

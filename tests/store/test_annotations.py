@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from records.errors import BadData
+from store.annotations import Changes
 from store.ledger import Ledger
 from tests.store.examples import MODEL, START, annotation, request, week
 
@@ -55,6 +56,35 @@ def test_an_annotation_that_moved_to_a_surviving_duplicate_task_moves_along(aske
     asked.requests.pushed(MODEL, week(0), 7, {"a": 99})
     asked.annotations.replace(7, {99: "a"}, [annotation(1, 99, "a")])
     assert asked.annotations.of(MODEL, week(0)) == (annotation(1, 99, "a"),)
+
+
+def test_a_row_keeps_its_annotations_when_its_task_gets_another_id(asked: Ledger) -> None:
+    asked.annotations.replace(7, TASKS, [annotation(1, 11, "a"), annotation(2, 12, "b")])
+    asked.requests.pushed(MODEL, week(0), 7, {"a": 99})
+    assert asked.annotations.of(MODEL, week(0)) == (annotation(1, 11, "a"), annotation(2, 12, "b"))
+    assert asked.annotations.replace(7, {99: "a"}, []) == Changes(n_deleted=1)
+    assert asked.annotations.of(MODEL, week(0)) == (annotation(2, 12, "b"),)
+
+
+def test_what_came_changed_and_went_is_counted(asked: Ledger) -> None:
+    first, second = annotation(1, 11, "a"), annotation(2, 12, "b")
+    assert asked.annotations.replace(7, TASKS, [first, second]) == Changes(n_new=2)
+    assert asked.annotations.replace(7, TASKS, [first, second]) == Changes()
+    edited = replace(first, answer="on time", origin="prediction-changed")
+    assert asked.annotations.replace(7, TASKS, [edited]) == Changes(n_edited=1, n_deleted=1)
+    assert asked.annotations.replace(7, TASKS, [edited]) == Changes()
+    assert asked.annotations.replace(7, TASKS, [edited, second]) == Changes(n_edited=1)
+    assert asked.annotations.of(MODEL, week(0)) == (edited, second)
+
+
+def test_ten_thousand_annotations_come_back_as_they_were(ledger: Ledger) -> None:
+    keys = [f"row {i:05}" for i in range(10_000)]
+    ledger.requests.save(request(week(0), *keys))
+    ledger.requests.pushed(MODEL, week(0), 7, {key: i for i, key in enumerate(keys)})
+    pulled = tuple(annotation(i, i, key) for i, key in enumerate(keys))
+    assert ledger.annotations.replace(7, dict(enumerate(keys)), pulled) == Changes(n_new=10_000)
+    assert ledger.annotations.replace(7, dict(enumerate(keys)), pulled[5_000:]) == Changes(n_deleted=5_000)
+    assert ledger.annotations.of(MODEL, week(0)) == pulled[5_000:]
 
 
 def test_an_annotation_of_a_task_that_was_not_pulled_is_refused(asked: Ledger) -> None:
