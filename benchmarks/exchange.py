@@ -29,7 +29,7 @@ _LOADED_ONCE = ["benchmarks.throughput", "benchmarks.schedules", "benchmarks.rep
 
 def measure(quick: bool, steps: Steps) -> Findings:
     """Play the schedules, then measure throughput; `quick` at a fraction of the size and without a restart."""
-    n_schedules, restarts = (8, 0) if quick else (208, 8)
+    n_schedules, restarts = (6, 0) if quick else (208, 8)
     n_tasks, n_rounds = (1_500, 1) if quick else (10_000, 2)
     PROCESSES.set_forkserver_preload(_LOADED_ONCE)
     ensure_running()  # it loads what workers need while Label Studio starts

@@ -1,5 +1,6 @@
 """What a schedule left behind: Label Studio's state beside the ledger's, and every difference counted."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ import httpx
 from benchmarks.courier import SCHEMA, WINDOW
 from labeling import answers
 from store.ledger import Ledger
+
+_MOST_TRIES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +91,10 @@ def _tasks(api: httpx.Client, project: int) -> list[dict[str, Any]]:
 
 
 def _get(api: httpx.Client, path: str, **parameters: Any) -> Any:
+    """Read, however often it takes: the server may be restarting under the other schedules."""
+    for _ in range(_MOST_TRIES):
+        try:
+            return api.get(path, params=parameters).raise_for_status().json()
+        except (httpx.TransportError, httpx.HTTPStatusError):
+            time.sleep(2.0)
     return api.get(path, params=parameters).raise_for_status().json()
