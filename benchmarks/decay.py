@@ -94,7 +94,7 @@ def measured(quick: bool, steps: Steps) -> Findings:
     """Repeat every world, on every core."""
     os.environ["OMP_NUM_THREADS"] = "1"  # of the processes below: each has one core
     planted = worlds(quick)
-    n_each = 6 if quick else 80
+    n_each = 6 if quick else 64
     found: dict[tuple[str, str, str], list[Outcome]] = {}
     with (
         steps.counted("repetitions", len(planted) * n_each) as step,

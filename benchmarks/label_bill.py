@@ -123,7 +123,7 @@ def at_once(batch: Batch, n_labels: int) -> Finding:
 def measured(quick: bool, steps: Steps) -> Findings:
     """Decide about every world many times, both ways, on every core."""
     os.environ["OMP_NUM_THREADS"] = "1"  # of the processes below: each has one core
-    planted, n_each = worlds(), 6 if quick else 80
+    planted, n_each = worlds(), 6 if quick else 64
     with (
         steps.counted("decisions", len(planted) * n_each) as step,
         Parallel(os.cpu_count(), return_as="generator") as parallel,
