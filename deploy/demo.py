@@ -57,7 +57,8 @@ anchor = {anchor}
 
 [labels]
 question = "Did this flight arrive more than 15 minutes late?"
-budget = 800
+budget = 1000
+audit_share = 0.6
 
 [training]
 estimators = ["random_forest"]
