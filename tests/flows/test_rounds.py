@@ -183,3 +183,21 @@ def test_measures_people_know_stand_beside_the_decay(learned):
     assert found["accuracy"].now.high < found["accuracy"].before
     assert found["Brier score"].now.low > found["Brier score"].before
     assert judgement.advice.sentence.startswith("Retrain")
+
+
+@pytest.mark.parametrize("how", ["skipped", "deleted"])
+def test_a_request_that_nobody_can_answer_ends_and_the_champion_stays(patient, how):
+    watch_until_asked(patient)
+    for _ in range(5):
+        if not patient.site().ledger.requests.open("payments"):
+            break
+        (project,) = patient.studio.projects()
+        for task_id in patient.studio.tasks(project):
+            if how == "deleted":
+                patient.studio.delete_task(task_id)
+            elif task_id not in {said.task_id for said in patient.studio.said(project)}:
+                patient.studio.annotate(task_id, [], skipped=True)
+        learned = learn(patient.site())
+    assert verdict_of(learned[0]).outcome == "keep"
+    assert patient.site().champion().number == 1
+    assert patient.site().ledger.requests.open("payments") == ()

@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, text
 
 import store.revision
 from records.errors import BadData, DriftloopError
+from records.label import Ask
 from store.ledger import Ledger, open_ledger
 from store.tables import REVISION, Base
 from tests.store.examples import MODEL, generation
@@ -81,3 +82,30 @@ def test_a_sqlite_ledger_lets_readers_work_beside_a_writer(tmp_path: Path) -> No
     with engine.connect() as connection:
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
     engine.dispose()
+
+
+def test_an_older_ledger_keeps_what_it_holds(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(store.revision, "REVISION", "0002")
+        open_ledger(ledger_url).close()
+    engine = create_engine(ledger_url)
+    old = (
+        'INSERT INTO requests (id, model, start, "end", generation, budget, reason, project, saved_at) VALUES'
+        " (1, 'late', '2024-01-01 00:00:00.000000', '2024-01-08 00:00:00.000000', 1, 2, 'why', 7,"
+        " '2024-01-08 00:00:00.000000')",
+        "INSERT INTO asks (id, request_id, position, model, row_key, purpose, inclusion, slice, reason, task_id)"
+        " VALUES (1, 1, 0, 'late', 'a', 'audit', 0.5, 'rest', 'audit', 11)",
+        "INSERT INTO annotations (project, annotation_id, task_id, row_key, annotator, answer, updated_at)"
+        " VALUES (7, 1, 11, 'a', 'user 1', 'yes', '2024-01-08 00:00:00.000000')",
+    )
+    with engine.begin() as connection:
+        for statement in old:
+            connection.execute(text(statement))
+    engine.dispose()
+    ledger = open_ledger(ledger_url)
+    (item,) = ledger.requests.open("late")
+    assert item.request.asks == (Ask("a", "audit", 0.5, "rest", "audit"),)
+    assert (item.project, item.task_ids, item.n_answered, item.gone) == (7, (("a", 11),), 1, ())
+    (said,) = ledger.annotations.of("late", item.request.window)
+    assert (said.answer, said.origin) == ("yes", None)
+    ledger.close()
