@@ -12,6 +12,11 @@ FIGURES = {
     "alarms": {"worst_false_alarm_rate", "promised", "peer_rates", "false_alarms_per_year"},
     "power": {"power", "peer_power"},
     "slices": {"median_jaccard", "precision", "recall", "null_rate", "seconds"},
+    "decay": {
+        *("coverage_total", "coverage_covariate", "coverage_concept"),
+        *("false_concept_rate", "width_ratio"),
+    },
+    "label_bill": {"labels_saved_share"},
     "exchange": {"schedules", "lost", "duplicated", "push_ratio", "pull_ratio"},
     "scale": {
         "speedup_vs_evidently_1m",
