@@ -170,7 +170,7 @@ def watch(
 
 @app.command()
 def learn(
-    now: Annotated[bool, typer.Option("--now", help="Do not wait for the last answers.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Do not wait for the last answers, and ask nobody else.")] = False,
     config: Config = Path("driftloop.toml"),
     as_json: Json = False,
 ) -> None:
