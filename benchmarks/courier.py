@@ -15,6 +15,7 @@ import flows.exchange
 import labeling.studio
 import labeling.wire
 import store.annotations
+import store.outbox
 import store.requests
 from flows.exchange import Place, bring_home, hand_out, take_back
 from labeling.interface import config, instructions
@@ -121,5 +122,5 @@ def _set_clock(shift: timedelta) -> None:
         def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) + shift  # type: ignore[arg-type]
 
-    for module in (flows.exchange, labeling.studio, labeling.wire, store.annotations, store.requests):
+    for module in (flows.exchange, labeling.studio, labeling.wire, store.annotations, store.outbox, store.requests):
         module.datetime = Shifted  # type: ignore[attr-defined]

@@ -158,7 +158,7 @@ def play(scene: Scene, number: int, *, seed: int) -> Outcome:
 
 
 def _is_known(ledger: Ledger, model: str) -> Callable[[int, int], bool]:
-    return lambda project, task_id: task_id in ledger.requests.known(model, project)
+    return lambda project, task_id: task_id in ledger.outbox.known(model, project)
 
 
 def _pull_once_more(scene: Scene, ledger: Ledger, model: str) -> None:

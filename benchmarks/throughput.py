@@ -69,7 +69,7 @@ def measure(yard: Yard, n_tasks: int, *, n_rounds: int, count: Callable[[], None
         with yard.ledger(f"pull {number}") as ledger:
             asked = request("answered", keys)
             ledger.requests.save(asked)
-            ledger.requests.pushed("answered", WINDOW, project, yard.studio.push(project, tasks(asked)))
+            ledger.outbox.pushed("answered", WINDOW, project, yard.studio.push(project, tasks(asked)))
             turns = [
                 ("pull", partial(bring_home, ledger, yard.studio, "answered", project, SCHEMA)),
                 ("bare_export", partial(_bare_export, yard, project)),

@@ -43,7 +43,7 @@ def compare(
     projects = _projects(api, f"Driftloop {model}")
     tasks = [task for project in projects for task in _tasks(api, project)]
     copies = Counter(task["data"]["row_key"] for task in tasks)
-    known = {key: number for project in projects for number, key in ledger.requests.known(model, project).items()}
+    known = {key: number for project in projects for number, key in ledger.outbox.known(model, project).items()}
     duplicated += [f"{model}: row {key} has {n} tasks" for key, n in copies.items() if n > 1]
     for key in row_keys:
         excused = withdrawn or key in said.deleted

@@ -93,13 +93,13 @@ def hand_out(
         missing = [task for task in tasks if _row_key(task) not in known]
         if item.project is not None and not missing:
             return item.project
-        in_doubt = ledger.requests.sending(request.model, request.window)
+        in_doubt = ledger.outbox.sending(request.model, request.window)
         project = place.open(studio, in_doubt=in_doubt)
         if project != item.project:
             missing = [task for task in tasks if _row_key(task) not in item.gone]
-        ledger.requests.pushed(request.model, request.window, project, {})
+        ledger.outbox.pushed(request.model, request.window, project, {})
         pushed = studio.push(project, missing, in_doubt=in_doubt)
-        ledger.requests.pushed(request.model, request.window, project, pushed)
+        ledger.outbox.pushed(request.model, request.window, project, pushed)
         return project
 
 
@@ -111,12 +111,12 @@ def bring_home(ledger: Ledger, studio: Studio, model: str, project: int, schema:
 
 def _fetch(ledger: Ledger, studio: Studio, model: str, project: int, schema: Schema) -> Fetched:
     since = ledger.annotations.watermark(project)
-    pull = studio.pull(project, schema, since, known=ledger.requests.known(model, project))
-    given_up = ledger.requests.given_up(model, project)
+    pull = studio.pull(project, schema, since, known=ledger.outbox.known(model, project))
+    given_up = ledger.outbox.given_up(model, project)
     late = [key for _, key in pull.tasks if key in given_up]  # an import the server ended after the withdrawal
     taken = set(studio.withdraw(project, late)) if late else set()
-    ledger.requests.seen(model, project, [task for task in pull.tasks if task[1] not in taken])
-    n_gone = ledger.requests.gone(model, project, pull.gone)
+    ledger.outbox.seen(model, project, [task for task in pull.tasks if task[1] not in taken])
+    n_gone = ledger.outbox.gone(model, project, pull.gone)
     changes = ledger.annotations.replace(project, dict(pull.tasks), pull.annotations)
     ledger.annotations.advance(project, pull.seen_until)
     return Fetched(
@@ -144,10 +144,10 @@ def take_back(ledger: Ledger, studio: Studio, request: LabelRequest, schema: Sch
         (item,) = found
         gone: tuple[str, ...] = ()
         if item.project is not None:
-            in_doubt = ledger.requests.in_doubt(request.model, request.window)
+            in_doubt = ledger.outbox.in_doubt(request.model, request.window)
             keys = [ask.row_key for ask in request.asks if ask.row_key not in item.gone]
             gone = studio.withdraw(item.project, keys, in_doubt=in_doubt)
-            ledger.requests.gone(request.model, item.project, gone)
+            ledger.outbox.gone(request.model, item.project, gone)
             _fetch(ledger, studio, request.model, item.project, schema)
         ledger.requests.close(request.model, request.window, f"withdrawn: {why}")
         return gone
@@ -160,7 +160,7 @@ def spare(ledger: Ledger, studio: Studio, request: LabelRequest, row_keys: Colle
         keys = set(row_keys).difference(item.gone)
         if keys and item.project is not None:
             keys = set(studio.withdraw(item.project, sorted(keys)))
-        ledger.requests.spare(request.model, request.window, keys)
+        ledger.outbox.spare(request.model, request.window, keys)
 
 
 def ask_again(

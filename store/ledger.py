@@ -8,6 +8,7 @@ from store.database import Database
 from store.generations import Generations
 from store.labels import Labels
 from store.locks import locks_of
+from store.outbox import Outbox
 from store.promotions import Promotions
 from store.requests import Requests
 from store.revision import bring_up_to_date
@@ -27,6 +28,7 @@ class Ledger:
         self._locks = locks_of(database)
         self.steps = Steps(database, self._locks)
         self.requests = Requests(database)
+        self.outbox = Outbox(database)
         self.second_opinions = SecondOpinions(database)
         self.annotations = Annotations(database)
         self.labels = Labels(database)

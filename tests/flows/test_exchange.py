@@ -42,7 +42,7 @@ def test_tasks_are_handed_out_once_however_often(ledger: Ledger) -> None:
     assert hand_out(ledger, studio, ASKED, PLACE, TASKS) == project
     assert ids(ledger) == first
     assert {number: key for key, number in first.items()} == dict(
-        studio.pull(project, TWO, known=ledger.requests.known(MODEL, project)).tasks
+        studio.pull(project, TWO, known=ledger.outbox.known(MODEL, project)).tasks
     )
 
 
@@ -53,11 +53,11 @@ def test_a_push_that_broke_is_in_doubt_its_project_is_noted_and_the_next_one_end
     studio = InMemoryStudio(break_after=after)
     with pytest.raises(ServiceDown):
         hand_out(ledger, studio, ASKED, PLACE, TASKS)
-    assert ledger.requests.in_doubt(MODEL, week(0))
+    assert ledger.outbox.in_doubt(MODEL, week(0))
     (project,) = studio.projects()
     assert ledger.requests.open(MODEL)[0].project == project
     assert hand_out(ledger, studio, ASKED, PLACE, TASKS) == project
-    assert not ledger.requests.in_doubt(MODEL, week(0))
+    assert not ledger.outbox.in_doubt(MODEL, week(0))
     assert len(studio.tasks(project)) == 3
 
 
@@ -150,7 +150,7 @@ def test_a_task_that_arrives_after_its_withdrawal_is_withdrawn_by_the_next_pull_
     studio.annotate(late["a"], said("late", TWO))
     bring_home(ledger, studio, MODEL, project, TWO)
     assert set(studio.tasks(project)) == {late["a"]}
-    assert ledger.requests.known(MODEL, project) == {late["a"]: "a"}
+    assert ledger.outbox.known(MODEL, project) == {late["a"]: "a"}
     assert [one.answer for one in ledger.annotations.of(MODEL, week(0))] == ["late"]
 
 
@@ -158,7 +158,7 @@ def test_a_pull_that_dies_before_its_end_is_repeated_whole(ledger: Ledger, monke
     studio = InMemoryStudio()
     project = hand_out(ledger, studio, ASKED, PLACE, TASKS)
     studio.annotate(ids(ledger)["a"], said("late", TWO))
-    pull = studio.pull(project, TWO, known=ledger.requests.known(MODEL, project))
+    pull = studio.pull(project, TWO, known=ledger.outbox.known(MODEL, project))
     assert ledger.annotations.replace(project, dict(pull.tasks), pull.annotations) == Changes(n_new=1)
     assert bring_home(ledger, studio, MODEL, project, TWO).n_new == 0
     assert ledger.annotations.watermark(project) is not None

@@ -168,7 +168,7 @@ def bring_home(ledger: Ledger, place: RealPlace, project: int, schema: Schema, i
     """What the flows do around one label request: the intent, the tasks, the answers, the labels."""
     week = Window(datetime(2013, 6, 1, tzinfo=UTC), datetime(2013, 6, 8, tzinfo=UTC))
     ledger.requests.save(LabelRequest("flights", week, 1, 9, tuple(ask(key) for key in ids), "a test"))
-    ledger.requests.pushed("flights", week, project, ids)
+    ledger.outbox.pushed("flights", week, project, ids)
     pull = place.studio.pull(project, schema, ledger.annotations.watermark(project))
     ledger.annotations.replace(project, dict(pull.tasks), pull.annotations)
     ledger.annotations.advance(project, pull.seen_until)

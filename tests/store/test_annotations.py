@@ -17,7 +17,7 @@ TASKS = {11: "a", 12: "b", 13: "c"}
 @pytest.fixture
 def asked(ledger: Ledger) -> Ledger:
     ledger.requests.save(request(week(0), "a", "b", "c"))
-    ledger.requests.pushed(MODEL, week(0), 7, {key: task for task, key in TASKS.items()})
+    ledger.outbox.pushed(MODEL, week(0), 7, {key: task for task, key in TASKS.items()})
     return ledger
 
 
@@ -53,14 +53,14 @@ def test_tasks_that_were_not_pulled_keep_their_annotations(asked: Ledger) -> Non
 
 def test_an_annotation_that_moved_to_a_surviving_duplicate_task_moves_along(asked: Ledger) -> None:
     asked.annotations.replace(7, TASKS, [annotation(1, 11, "a")])
-    asked.requests.pushed(MODEL, week(0), 7, {"a": 99})
+    asked.outbox.pushed(MODEL, week(0), 7, {"a": 99})
     asked.annotations.replace(7, {99: "a"}, [annotation(1, 99, "a")])
     assert asked.annotations.of(MODEL, week(0)) == (annotation(1, 99, "a"),)
 
 
 def test_a_row_keeps_its_annotations_when_its_task_gets_another_id(asked: Ledger) -> None:
     asked.annotations.replace(7, TASKS, [annotation(1, 11, "a"), annotation(2, 12, "b")])
-    asked.requests.pushed(MODEL, week(0), 7, {"a": 99})
+    asked.outbox.pushed(MODEL, week(0), 7, {"a": 99})
     assert asked.annotations.of(MODEL, week(0)) == (annotation(1, 11, "a"), annotation(2, 12, "b"))
     assert asked.annotations.replace(7, {99: "a"}, []) == Changes(n_deleted=1)
     assert asked.annotations.of(MODEL, week(0)) == (annotation(2, 12, "b"),)
@@ -80,7 +80,7 @@ def test_what_came_changed_and_went_is_counted(asked: Ledger) -> None:
 def test_ten_thousand_annotations_come_back_as_they_were(ledger: Ledger) -> None:
     keys = [f"row {i:05}" for i in range(10_000)]
     ledger.requests.save(request(week(0), *keys))
-    ledger.requests.pushed(MODEL, week(0), 7, {key: i for i, key in enumerate(keys)})
+    ledger.outbox.pushed(MODEL, week(0), 7, {key: i for i, key in enumerate(keys)})
     pulled = tuple(annotation(i, i, key) for i, key in enumerate(keys))
     assert ledger.annotations.replace(7, dict(enumerate(keys)), pulled) == Changes(n_new=10_000)
     assert ledger.annotations.replace(7, dict(enumerate(keys)), pulled[5_000:]) == Changes(n_deleted=5_000)
@@ -101,7 +101,7 @@ def test_projects_do_not_mix_even_with_equal_ids(asked: Ledger) -> None:
 
 
 def test_ids_beyond_32_bits_fit(asked: Ledger) -> None:
-    asked.requests.pushed(MODEL, week(0), 2**40, {"a": 2**41})
+    asked.outbox.pushed(MODEL, week(0), 2**40, {"a": 2**41})
     big = annotation(2**42, 2**41, "a")
     asked.annotations.replace(2**40, {2**41: "a"}, [big])
     assert asked.annotations.of(MODEL, week(0)) == (big,)

@@ -9,7 +9,7 @@ from tests.store.examples import MODEL, annotation, request, week
 @pytest.fixture
 def asked(ledger: Ledger) -> Ledger:
     ledger.requests.save(request(week(0), "a", "b", "c"))
-    ledger.requests.pushed(MODEL, week(0), 7, {"a": 11, "b": 12, "c": 13})
+    ledger.outbox.pushed(MODEL, week(0), 7, {"a": 11, "b": 12, "c": 13})
     return ledger
 
 
