@@ -16,6 +16,7 @@ from models.reasons import kinds, uncertainty
 from monitors.membership import assign
 from records.batch import Batch
 from records.drift import Alarm
+from records.generation import Generation
 from records.label import Ask, LabelRequest
 from records.slice import SliceReport
 from records.window import Window
@@ -42,20 +43,20 @@ def ask(site: Site, batch: Batch, alarm: Alarm, found: SliceReport) -> LabelRequ
 
 
 def _choose(site: Site, batch: Batch, alarm: Alarm, found: SliceReport) -> LabelRequest:
-    champion, budget = site.champion(), left_this_week(site)
+    champion, budget = site.champion(), min(left_this_week(site), _n_free(site, batch.window))
     asks: tuple[Ask, ...] = ()
     if not alarm.raised:
         reason = "Nobody is asked: there is no alarm."
     elif waiting := site.ledger.requests.open(site.model):
         reason = f"Nobody is asked: the request of window {waiting[0].request.window.name} is still open."
     elif budget < 1:
-        reason = f"Nobody is asked: the {site.settings.labels.weekly_budget} labels of this week are used up."
+        reason = "Nobody is asked: the labels of this week are used up, or every row was asked before."
     else:
         n_audit, n_train = plan_of(site, budget).first()
         names = ", ".join(slice_.name for slice_ in found.grown)
         likeness = likeness_of(site, champion, batch.window)
         spread = likeness.spread_batch if likeness else np.ones(batch.n_sampled)
-        asks = choose(site, batch.window, n_audit, n_train, spread=spread, number=1)
+        asks = choose(site, batch.window, champion, n_audit, n_train, spread=spread, number=1)
         reason = f"{len(asks)} rows are asked, about {names or 'the whole window: no slice grew'}."
     return LabelRequest(site.model, batch.window, champion.number, budget, asks, reason)
 
@@ -74,12 +75,24 @@ def left_this_week(site: Site) -> int:
     return max(min(settings.budget, settings.weekly_budget - used), 0)
 
 
+def _n_free(site: Site, window: Window) -> int:
+    """How many rows of a window's sample were not asked before."""
+    return len(set(site.sample(window)[site.schema.row_key]) - site.ledger.requests.asked_keys(site.model))
+
+
 def choose(
-    site: Site, window: Window, n_audit: int, n_train: int, *, spread: NDArray[np.float64], number: int
+    site: Site,
+    window: Window,
+    generation: Generation,
+    n_audit: int,
+    n_train: int,
+    *,
+    spread: NDArray[np.float64],
+    number: int,
 ) -> tuple[Ask, ...]:
-    """Draw the rows of one round; `spread` is how much the loss of every row of the window's sample may vary."""
+    """Draw the rows of one round about a generation; `spread` is how much each row's loss may vary."""
     frame, settings = site.sample(window), site.settings
-    pipeline = site.registry.load(site.champion().model_uri)
+    pipeline = site.registry.load(generation.model_uri)
     drawn = draw(
         frame[site.schema.row_key].tolist(),
         strata(site, window),
@@ -93,7 +106,7 @@ def choose(
         taken=site.ledger.requests.asked_keys(site.model),
         number=number,
     )
-    return furnish(site, window, drawn)
+    return furnish(site, window, generation, drawn)
 
 
 def strata(site: Site, window: Window) -> NDArray[np.object_]:
@@ -106,9 +119,13 @@ def strata(site: Site, window: Window) -> NDArray[np.object_]:
 def push_rest(site: Site, request: LabelRequest) -> int | None:
     """Return the project of an open request in Label Studio, after pushing the tasks that are not there yet.
 
-    None means that nothing had to be pushed: production knows the answer of every row that was asked.
+    None means that nothing had to be pushed: production knows the answer of every row that was asked, or the request
+    was closed.
     """
-    (known,) = [item for item in site.ledger.requests.open(site.model) if item.request.window == request.window]
+    found = [item for item in site.ledger.requests.open(site.model) if item.request.window == request.window]
+    if not found:  # it was closed meanwhile
+        return None
+    (known,) = found
     gone = set(known.gone)
     if {row_key for row_key, _ in known.task_ids} | gone >= set(request.row_keys):
         return known.project

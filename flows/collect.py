@@ -7,7 +7,7 @@ from flows.crowd import consensus
 from flows.exchange import Fetched, bring_home, spare
 from flows.second_look import hear_second_looks, second_look
 from flows.site import Site
-from flows.truth import known_answers
+from flows.truth import SOURCE, known_answers
 from records.label import LabelRequest
 from records.window import Window
 
@@ -40,7 +40,13 @@ def collect(site: Site, request: LabelRequest) -> Progress:
     hear_second_looks(site, request)
     annotations = ledger.annotations.of(site.model, request.window)
     said = {label.row_key: label for label in consensus(site, request, annotations)}
-    labels = said | known  # what production knows is the truth
+    before = {
+        item.label.row_key: item.label
+        for item in ledger.labels.of(site.model, window=request.window)
+        if item.label.annotators == (SOURCE,)
+    }
+    known = before | known  # an answer that production knew and forgot was the truth all the same
+    labels = said | known
     ledger.labels.save(site.model, request.window, labels.values())
     awaited = second_look(site, request, annotations, tuple(labels.values()))
     looked_at: dict[str, set[str]] = {}

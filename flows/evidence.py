@@ -34,7 +34,8 @@ def audit_labels(site: Site, windows: Sequence[Window]) -> Evidence:
 def teaching_labels(site: Site, window: Window) -> Evidence:
     """Everything a challenger may learn from: all train labels up to now, and audit labels that have served."""
     served = settled(site)
-    earlier = [other for other in site.ledger.steps.windows(site.model) if other != window]
+    withdrawn = site.ledger.requests.withdrawn(site.model)
+    earlier = [other for other in site.ledger.steps.windows(site.model) if other not in (window, *withdrawn)]
     wanted: list[tuple[Window, tuple[Purpose, ...]]] = [
         (other, ("audit", "train") if other in served else ("train",)) for other in earlier
     ]
@@ -70,7 +71,7 @@ def old_answers_hold(site: Site, window: Window, judgement: Judgement, rows: pd.
 def _verdicts(site: Site) -> list[tuple[Window, LabelRequest, Outcome]]:
     steps, found = site.ledger.steps, []
     for window in steps.windows(site.model):
-        request = steps.get(site.model, window, "ask", LabelRequest)
+        request = site.ledger.requests.get(site.model, window)
         verdict = steps.get(site.model, window, "promote", Verdict)
         if request and verdict:
             found.append((window, request, verdict.outcome))
@@ -90,8 +91,9 @@ def _labelled(site: Site, wanted: Sequence[tuple[Window, Sequence[Purpose]]]) ->
         drawn = pooled(request.asks) if request else {}
         answers = [item.label.answer for item in stored]
         frames.append(rows.assign(**{schema.target: answers if schema.classes else np.array(answers, dtype=float)}))
-        inclusion += [min(drawn[item.label.row_key], 1.0) for item in stored]
+        inclusion += [drawn[item.label.row_key] for item in stored]
         slices += [item.ask.slice for item in stored]
     empty = pd.DataFrame(columns=[*schema.production, schema.target])
     frame = pd.concat(frames, ignore_index=True) if frames else empty
-    return Evidence(frame, np.array(inclusion, dtype=float), np.array(slices, dtype=object))
+    scale = max(1.0, *inclusion) if inclusion else 1.0  # what counts is their ratio
+    return Evidence(frame, np.array(inclusion, dtype=float) / scale, np.array(slices, dtype=object))

@@ -84,8 +84,8 @@ def hand_out(
 ) -> int:
     """Bring the tasks of a saved request to people and return their project; again is no change.
 
-    A row that was pushed before, or whose task was deleted by hand, is not pushed again. Raises `Conflict` if the
-    request was closed meanwhile.
+    A row that was pushed before, or whose task was deleted by hand, is not pushed again. A request stays in the project
+    it began in, whatever the settings say meanwhile. Raises `Conflict` if the request was closed meanwhile.
     """
     with _alone(ledger, request.model):
         item = _open(ledger, request)
@@ -94,7 +94,8 @@ def hand_out(
         if item.project is not None and not missing:
             return item.project
         in_doubt = ledger.outbox.sending(request.model, request.window)
-        project = place.open(studio, in_doubt=in_doubt)
+        begun = item.project if item.task_ids else None
+        project = begun if begun is not None else place.open(studio, in_doubt=in_doubt)
         if project != item.project:
             missing = [task for task in tasks if _row_key(task) not in item.gone]
         ledger.outbox.pushed(request.model, request.window, project, {})
@@ -160,6 +161,9 @@ def spare(ledger: Ledger, studio: Studio, request: LabelRequest, row_keys: Colle
         keys = set(row_keys).difference(item.gone)
         if keys and item.project is not None:
             keys = set(studio.withdraw(item.project, sorted(keys)))
+        again = [look for look in ledger.second_opinions.of(request.model, request.window) if look.row_key in row_keys]
+        for project in sorted({look.project for look in again if look.project is not None}):
+            studio.withdraw(project, [look.row_key for look in again if look.project == project])
         ledger.outbox.spare(request.model, request.window, keys)
 
 
@@ -169,6 +173,7 @@ def ask_again(
     """Bring the second looks that are noted on the ledger to people; again is no change."""
     with _alone(ledger, request.model):
         project = place.open(studio, in_doubt=True)  # whoever noted them may have died while sending
+        ledger.second_opinions.placed(request.model, request.window, project, [_row_key(task) for task in tasks])
         ids = studio.push(project, tasks, in_doubt=True)
         ledger.second_opinions.pushed(request.model, request.window, project, ids)
 

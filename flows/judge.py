@@ -45,7 +45,8 @@ def ask_more(site: Site, request: LabelRequest, judgement: Judgement) -> LabelRe
 
 def _ask_more(site: Site, request: LabelRequest, judgement: Judgement, number: int) -> LabelRequest:
     n_audit, n_train = _next(site, request, judgement.finding)
-    asks = choose(site, request.window, n_audit, n_train, spread=_spread(site, request), number=number)
+    generation = site.ledger.generations.get(site.model, request.generation)
+    asks = choose(site, request.window, generation, n_audit, n_train, spread=_spread(site, request), number=number)
     return site.ledger.requests.extend(site.model, request.window, asks)
 
 
@@ -62,7 +63,10 @@ def _judge(site: Site, request: LabelRequest) -> Judgement:
     looks = [site.ledger.steps.get(site.model, request.window, f"look {k}", Judgement) for k in range(1, number)]
     decided = next((one for one in looks if one is not None and one.finding != "unclear"), None)
     now = look(site, request)
-    return now if decided is None else replace(now, finding=decided.finding, looks=decided.looks)
+    if decided is None:
+        return now
+    advice = advise(now.decay, decided.finding, Budget(), tolerance=site.settings.training.harm_tolerance)
+    return replace(now, finding=decided.finding, looks=decided.looks, advice=advice)
 
 
 def _look(site: Site, request: LabelRequest) -> Judgement:
@@ -117,10 +121,12 @@ def _rounds(request: LabelRequest) -> range:
 def _next(site: Site, request: LabelRequest, finding: Finding) -> tuple[int, int]:
     """How many audit and train rows may follow; none once rows to learn from were asked."""
     rounds = plan_of(site, request.budget)
-    if rounds.at_once or any(ask.purpose == "train" for ask in request.asks):
+    if any(ask.purpose == "train" for ask in request.asks):
         return 0, 0
     n_asked = sum(ask.purpose == "audit" for ask in request.asks)
-    return rounds.next(n_asked, last_round(request), harmed=finding == "harm")
+    n_audit, n_train = rounds.next(n_asked, last_round(request), harmed=finding == "harm")
+    n_left = max(request.budget - n_asked, 0)
+    return min(n_audit, n_left), min(n_train, max(n_left - n_audit, 0))
 
 
 def _positions(site: Site, request: LabelRequest, audit: Evidence) -> NDArray[np.int64]:

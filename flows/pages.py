@@ -18,6 +18,7 @@ from models.loss import opinion
 from models.predictions import named
 from records.drift import DriftReport
 from records.errors import NotFound
+from records.generation import Generation
 from records.label import Ask, LabelRequest
 from records.window import Window
 from store.snapshots import read
@@ -25,22 +26,22 @@ from store.snapshots import read
 _LONGEST_TITLE = 50
 
 
-def furnish(site: Site, window: Window, asks: Sequence[Ask]) -> tuple[Ask, ...]:
+def furnish(site: Site, window: Window, generation: Generation, asks: Sequence[Ask]) -> tuple[Ask, ...]:
     """Return drawn rows with gold rows among them, each with the model's answer and whether it is to be suggested.
 
-    The gold rows, `labels.gold_share` of the others, come on top of the budget, from the champion's holdout.
+    The gold rows, `labels.gold_share` of the others, come on top of the budget, from the generation's holdout.
     """
-    labels, champion, seed = site.settings.labels, site.champion(), site.settings.training.seed
+    labels, seed = site.settings.labels, site.settings.training.seed
     gold = draw_gold(
-        gold_answers(site, champion.number) if labels.gold_share else {},
+        gold_answers(site, generation.number) if labels.gold_share else {},
         n=round(labels.gold_share * len(asks)),
         classes=site.schema.classes,
-        taken=site.ledger.requests.asked_keys(site.model) | {ask.row_key for ask in asks},
+        taken=site.ledger.requests.asked_keys(site.model) | set(site.sample(window)[site.schema.row_key]),
         seed=seed,
     )
     mixed = mix(asks, [replace(ask, round=max(one.round for one in asks)) for ask in gold], seed=seed)
-    rows = rows_of(site, window, champion.number, mixed)
-    predicted = named(site.registry.load(champion.model_uri), rows, site.schema)
+    rows = rows_of(site, window, generation.number, mixed)
+    predicted = named(site.registry.load(generation.model_uri), rows, site.schema)
     return tuple(
         replace(ask, prediction=answer, suggested=suggested(ask.row_key, share=labels.suggest))
         for ask, answer in zip(mixed, predicted, strict=True)

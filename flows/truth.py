@@ -33,7 +33,8 @@ def known_answers(site: Site, window: Window, row_keys: Collection[str]) -> dict
 def _answer(value: object, classes: tuple[str, ...]) -> str | None:
     if classes:
         said = str(value)
-        return said if said in classes else None
+        known = {name.lower(): name for name in classes} if isinstance(value, bool) or said in ("True", "False") else {}
+        return said if said in classes else known.get(said.lower())
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

@@ -30,7 +30,7 @@ def withdraw(site: Site, *, why: str) -> tuple[Withdrawn, ...]:
 
 def _withdraw(site: Site, item: OpenRequest, why: str) -> Withdrawn:
     for look in site.ledger.second_opinions.of(site.model, item.request.window):
-        if look.project is not None and look.task_id is not None:
+        if look.project is not None:
             with suppress(NotFound):
                 site.studio.withdraw(look.project, [look.row_key])
     try:

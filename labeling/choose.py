@@ -12,6 +12,9 @@ from records.label import Ask, Purpose
 REST = "rest"
 """The stratum of the rows that lie in no slice."""
 
+LEAST_UNITS = 4
+"""Units per row to draw below which likeness says too little to leave rows out."""
+
 _Floats = NDArray[np.float64]
 
 
@@ -52,7 +55,8 @@ def draw(
       by kind and then by a hash of row key and seed, so the rows drawn are spread over the kinds; the drawn rows are
       given a purpose in the same way. Both stages hit their probabilities exactly, and a rerun draws the same rows,
       in whatever order the table returns them.
-    - Rows that are alike are one unit: one of them, chosen by the hash, stands for all and counts for all.
+    - Rows that are alike are one unit: one of them, chosen by the hash, stands for all and counts for all. Where that
+      leaves fewer than four units for each row to draw, as with few categories, alike rows are drawn as any others.
 
     Raises `BadData` for arguments of different lengths, repeated keys, and uncertainty that is negative or not finite.
 
@@ -68,6 +72,8 @@ def draw(
     for values in (uncertainty, doubt):
         _check(row_keys, strata, values)
     place, size = _units(row_keys, strata, alike, taken, seed)
+    if alike is not None and len(place) < LEAST_UNITS * budget:
+        place, size = _units(row_keys, strata, None, taken, seed)
     if not len(place) or budget < 1:
         return ()
     keys, group = [row_keys[i] for i in place], strata[place].astype(str)

@@ -7,17 +7,23 @@ from records.label import Ask
 
 
 def pooled(asks: Sequence[Ask]) -> dict[str, float]:
-    """Return, by row key, the inclusion that makes all rounds of a purpose and slice one sample, up to one factor.
+    """Return, by row key, the inclusion that makes all rounds of a purpose and slice one sample.
 
-    Each round is a probability sample of its own; together they estimate best when a round counts by its size, which
-    is to multiply its probabilities by (rows of all rounds) / (rows of the round), within purpose and slice. Rows
-    drawn before are few among those that a later round draws from, and left out of account.
+    A round of rows that were not drawn before tells of those rows alone; what was drawn before is known. Each round,
+    with the rows before it, estimates the total without bias, and rounds count by their sizes (Raj 1956): with a_k the
+    share of round k in all rows drawn, 1 / inclusion = a_r / π + Σ_{k > r} a_k for a row of round r drawn with π. It
+    can exceed 1, where a later round draws every row that is left.
 
-    >>> asks = [Ask("a", "audit", 0.1, "rest", "", 1), *(Ask(k, "audit", 0.3, "rest", "", 2) for k in "bcd")]
+    >>> asks = [Ask("a", "audit", 0.1, "rest", "", 1), *(Ask(k, "audit", 0.5, "rest", "", 2) for k in "bcd")]
     >>> {key: round(inclusion, 3) for key, inclusion in pooled(asks).items()}
-    {'a': 0.4, 'b': 0.4, 'c': 0.4, 'd': 0.4}
+    {'a': 0.308, 'b': 0.667, 'c': 0.667, 'd': 0.667}
     """
     of_round = Counter((ask.purpose, ask.slice, ask.round) for ask in asks)
     of_all = Counter((ask.purpose, ask.slice) for ask in asks)
-    factors = {key: of_all[key[:2]] / n for key, n in of_round.items()}
-    return {ask.row_key: ask.inclusion * factors[ask.purpose, ask.slice, ask.round] for ask in asks}
+    weights: dict[str, float] = {}
+    for ask in asks:
+        group, n = (ask.purpose, ask.slice), of_all[ask.purpose, ask.slice]
+        share = of_round[(*group, ask.round)] / n
+        later = sum(count for key, count in of_round.items() if key[:2] == group and key[2] > ask.round) / n
+        weights[ask.row_key] = share / ask.inclusion + later
+    return {row_key: 1 / weight for row_key, weight in weights.items()}

@@ -89,9 +89,11 @@ def _jackknifed(measure: Measure, weights: Floats) -> Estimate:
     n = len(weights)
     value = measure(np.arange(n), weights)
     n_groups = min(n, N_GROUPS)
+    if n_groups < 2:
+        return Estimate(value, float("nan"), float("nan"))
     group = np.random.default_rng(0).permutation(n) % n_groups
     without = np.array([measure(rows, weights[rows]) for rows in (np.flatnonzero(group != g) for g in range(n_groups))])
-    if n_groups < 2 or not np.isfinite(without).all():
+    if not np.isfinite(without).all():
         return Estimate(value, float("nan"), float("nan"))
     error = float(np.sqrt((n_groups - 1) / n_groups * ((without - without.mean()) ** 2).sum()))
     reach = float(stats.t.ppf(0.975, n_groups - 1)) * error

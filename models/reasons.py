@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from sklearn.cluster import MiniBatchKMeans
+from sklearn.ensemble._forest import BaseForest
 from sklearn.pipeline import Pipeline
 
 from models.predictions import probabilities
@@ -61,11 +63,11 @@ def uncertainty(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema, reason:
     """
     if schema.task == "classification":
         return REASONS[reason](probabilities(pipeline, frame, schema))
-    trees = getattr(pipeline[-1], "estimators_", ()) if isinstance(pipeline, Pipeline) else ()
-    if frame.empty or len(trees) < 2:
+    forest = pipeline[-1] if isinstance(pipeline, Pipeline) else None
+    if frame.empty or not isinstance(forest, BaseForest):
         return np.ones(len(frame))
     X = pipeline[:-1].transform(frame[list(schema.features)])
-    spread = np.std([tree.predict(X) for tree in trees], axis=0)
+    spread = np.std([tree.predict(X) for tree in forest.estimators_], axis=0)
     return spread / spread.max() if spread.max() > 0 else np.ones(len(frame))
 
 
@@ -73,10 +75,14 @@ def kinds(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema, *, seed: int)
     """Return a number per row, equal for rows that lie near each other as the pipeline prepares them (k-means).
 
     Rows drawn from all kinds differ more from each other than the most doubtful ones do. A pipeline that prepares
-    nothing, or whose preparation cannot be had, has one kind.
+    nothing, or prepares no numbers, has one kind.
     """
     if not isinstance(pipeline, Pipeline) or len(pipeline) < 2 or len(frame) <= N_KINDS:
         return np.zeros(len(frame), dtype=np.int64)
-    X = pipeline[:-1].transform(frame[list(schema.features)])
+    try:
+        X = csr_array(pipeline[:-1].transform(frame[list(schema.features)]), dtype=np.float64)
+    except (ValueError, TypeError):  # texts, or values of several types
+        return np.zeros(len(frame), dtype=np.int64)
+    X.data = np.nan_to_num(X.data)  # some estimators take missing values as they are
     means = MiniBatchKMeans(N_KINDS, n_init=1, random_state=seed).fit_predict(X)
     return np.asarray(means, dtype=np.int64)

@@ -65,7 +65,7 @@ def advise(decay: Decay, finding: Finding, budget: Budget, *, tolerance: float) 
             costs = budget.cost(budget.n_left)
             return _advice("ask", budget.n_left, budget, f"Ask about {budget.n_left} more rows{costs}: {few}.")
         return _advice("wait", budget.n_waiting, budget, f"Wait: {few}.")
-    most = max(decay.total.high, decay.concept.high)
+    most = float(np.nanmax([decay.total.high, decay.concept.high]))
     if budget.n_waiting:
         return _advice("wait", budget.n_waiting, budget, f"Wait for {budget.n_waiting} answers: it is not clear yet.")
     needed = _needed(decay, tolerance)
@@ -108,12 +108,13 @@ def _chances(decay: Decay, budget: Budget) -> list[float]:
     return [
         chance(_statistic(part, freedom), min(budget.share, 1.0), level)
         for part, freedom, level in questions(decay, budget.alpha)
+        if not np.isnan(part.value)
     ]
 
 
 def _beliefs(decay: Decay, budget: Budget, tolerance: float) -> list[float]:
     """Return how likely every question's part is above the tolerance (flat prior)."""
-    parts = [(part, freedom) for part, freedom, _ in questions(decay, budget.alpha)]
+    parts = [(part, freedom) for part, freedom, _ in questions(decay, budget.alpha) if not np.isnan(part.value)]
     return [float(stats.norm.cdf(_statistic(part, freedom, tolerance))) for part, freedom in parts]
 
 

@@ -106,6 +106,12 @@ class Requests:
             if row is not None and row.closed_at is None:
                 row.closed_at, row.closed_why = datetime.now(UTC), why
 
+    def withdrawn(self, model: str) -> frozenset[Window]:
+        """Return the windows whose requests were given up: their labels teach nobody."""
+        closed = select(RequestRow).where(RequestRow.model == model, RequestRow.closed_why.startswith("withdrawn"))
+        with self._database.reading() as session:
+            return frozenset(row.window for row in session.scalars(closed))
+
     def asked_keys(self, model: str) -> frozenset[str]:
         """Return the keys of every row that was ever asked about."""
         with self._database.reading() as session:

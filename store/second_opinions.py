@@ -32,6 +32,15 @@ class SecondOpinions:
             if new:
                 session.execute(insert(SecondOpinionRow), new)
 
+    def placed(self, model: str, window: Window, project: int, row_keys: Collection[str]) -> None:
+        """Note the project in which these rows are about to be asked again, so that what is sent can be found."""
+        with self._database.writing() as session:
+            asks = dict(session.execute(_asked(model, window)).tuples().all())
+            wanted = {asks[key] for key in row_keys if key in asks}
+            for row in session.scalars(_noted(model, window)):
+                if row.ask_id in wanted:
+                    row.project = project
+
     def pushed(self, model: str, window: Window, project: int, task_ids: Mapping[str, int]) -> None:
         """Note the tasks of rows that were to be asked again (row key → task id); saying it again is no change.
 

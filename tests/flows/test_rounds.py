@@ -6,14 +6,18 @@ import pandas as pd
 import pytest
 
 from flows.ask import left_this_week
+from flows.collect import collect
+from flows.evidence import settled, teaching_labels
 from flows.learn import Learned, learn
 from flows.status import as_json, status
 from flows.tables import spent_text
 from flows.watch import watch
+from flows.withdraw import withdraw
 from labeling.pooling import pooled
 from records.comparison import Verdict
 from records.decay import Judgement
 from records.errors import ServiceDown
+from store.labels import Labels
 from tests.flows.conftest import CHANGED, QUIET, World, watch_until_asked, week
 
 
@@ -201,3 +205,98 @@ def test_a_request_that_nobody_can_answer_ends_and_the_champion_stays(patient, h
     assert verdict_of(learned[0]).outcome == "keep"
     assert patient.site().champion().number == 1
     assert patient.site().ledger.requests.open("payments") == ()
+
+
+def answered_by_all(world, learned=()):
+    """Answer and learn until no request is open."""
+    for _ in range(6):
+        if not world.site().ledger.requests.open("payments"):
+            break
+        answer_new(world)
+        learned = learn(world.site())
+    return learned[0]
+
+
+def test_a_question_changed_between_rounds_waits_for_the_next_request(patient):
+    watch_until_asked(patient)
+    answer_new(patient)
+    path = patient.folder / "driftloop.toml"
+    path.write_text(path.read_text().replace("Is this payment a fraud?", "Is it a fraud, really?"))
+    (item,) = learn(patient.site())
+    assert item.n_more == 340
+    assert len(patient.studio.projects()) == 1
+    answer_new(patient)
+    (done,) = learn(patient.site())
+    assert done.progress.n_answered == patient.n_tasks() == 400
+
+
+def test_a_crash_after_a_generation_is_kept_is_finished_by_the_next_learn(asked, monkeypatch):
+    asked.answer()
+    with monkeypatch.context() as patch:
+        patch.setattr(Labels, "use", lambda *_: (_ for _ in ()).throw(ServiceDown("the ledger went away")))
+        with pytest.raises(ServiceDown):
+            learn(asked.site())
+    (done,) = learn(asked.site())
+    assert verdict_of(done).outcome == "promote"
+    assert len(asked.site().ledger.generations.all("payments")) == 2
+
+
+def test_a_window_whose_request_was_closed_before_watch_ended_can_be_watched_again(adopted):
+    adopted.studio.break_after = 5
+    with pytest.raises(ServiceDown):
+        watch_until_asked(adopted)
+    window = adopted.request.request.window
+    adopted.answer()
+    learn(adopted.site())
+    done = answered_by_all(adopted)
+    assert verdict_of(done).outcome == "promote"
+    again = watch(adopted.site(), window)
+    assert len(again.request.asks) == adopted.n_tasks() == 400
+    assert settled(adopted.site()) == (window,)
+
+
+def test_a_budget_larger_than_the_window_still_teaches(patient):
+    path = patient.folder / "driftloop.toml"
+    path.write_text(path.read_text().replace("budget = 400", "budget = 6000"))
+    watch_until_asked(patient)
+    done = answered_by_all(patient)
+    assert done.challenger == 2
+    assert patient.n_tasks() <= 700
+
+
+@pytest.mark.parametrize("budget", [1, 2, 3])
+def test_a_budget_of_hardly_anything_ends(patient, budget):
+    path = patient.folder / "driftloop.toml"
+    path.write_text(path.read_text().replace("budget = 400", f"budget = {budget}"))
+    watch_until_asked(patient)
+    assert verdict_of(answered_by_all(patient)).outcome in ("keep", "needs review")
+
+
+def test_an_answer_that_production_knew_and_forgot_stays_a_label(asked):
+    path = asked.folder / "production.parquet"
+    table = pd.read_parquet(path)
+    table.assign(fraud=table["id"].map(asked.truth)).to_parquet(path)
+    request = asked.request.request
+    assert collect(asked.site(), request).n_known == 400
+    table.to_parquet(path)
+    assert collect(asked.site(), request).n_answered == 400
+
+
+def test_a_request_that_was_given_up_teaches_nobody(asked):
+    window = asked.request.request.window
+    asked.answer()
+    collect(asked.site(), asked.request.request)
+    assert len(teaching_labels(asked.site(), week(CHANGED[-1])).frame) > 0
+    withdraw(asked.site(), why="bad labels")
+    assert asked.site().ledger.requests.withdrawn("payments") == {window}
+    assert len(teaching_labels(asked.site(), week(CHANGED[-1])).frame) == 0
+
+
+def test_one_row_out_of_all_proportion_does_not_make_the_others_alike(adopted):
+    path = adopted.folder / "production.parquet"
+    table = pd.read_parquet(path)
+    firsts = table.groupby(table["id"].str.partition("-")[0])["id"].first()
+    table.loc[table["id"].isin(firsts), ["amount", "age", "noise"]] = 999_999_999.0
+    table.to_parquet(path)
+    watch_until_asked(adopted)
+    assert adopted.n_tasks() == 400

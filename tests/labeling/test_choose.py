@@ -200,12 +200,14 @@ def test_of_rows_that_are_alike_one_is_drawn_and_counts_for_all() -> None:
     values = np.where(np.arange(300) < 200, 1.0, 0.0)
     means = []
     for seed in range(300):
-        asks = draw(keys, strata, np.ones(300), budget=30, audit_share=1.0, seed=seed, alike=alike)
-        assert len({alike[int(ask.row_key)] for ask in asks}) == len(asks) == 30
+        asks = draw(keys, strata, np.ones(300), budget=25, audit_share=1.0, seed=seed, alike=alike)
+        assert len({alike[int(ask.row_key)] for ask in asks}) == len(asks) == 25
         means.append(sum(values[int(ask.row_key)] / ask.inclusion for ask in asks) / 300)
     assert abs(np.mean(means) - 2 / 3) < 4 * np.std(means) / np.sqrt(300) + 1e-9
-    again = draw(keys, strata, np.ones(300), budget=300, audit_share=1.0, seed=1, alike=alike, taken=frozenset({"0"}))
-    assert len(again) == 109  # the heap of row 0 is known
+    again = draw(keys, strata, np.ones(300), budget=25, audit_share=1.0, seed=1, alike=alike, taken=frozenset({"0"}))
+    assert not any(int(ask.row_key) < 20 for ask in again)  # the heap of row 0 is known
+    all_of_them = draw(keys, strata, np.ones(300), budget=300, audit_share=1.0, seed=1, alike=alike)
+    assert len(all_of_them) == 300  # so few heaps say too little to leave rows out
     assert {ask.round for ask in draw(keys, strata, np.ones(300), budget=5, audit_share=1.0, seed=1, number=3)} == {3}
 
 

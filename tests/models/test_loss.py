@@ -2,16 +2,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 from models.loss import brier, log, opinion, per_row, zero_one
 from models.predictions import probabilities
-from models.reasons import doubt, uncertainty
+from models.reasons import doubt, kinds, uncertainty
 from models.train import Serving, fit
 from records.errors import BadData, BadSettings
 from records.schema import Schema
@@ -123,3 +126,16 @@ def test_a_forest_of_numbers_is_unsure_where_its_trees_differ(serving: Serving) 
 def test_a_linear_regression_is_equally_unsure_of_every_row() -> None:
     pipeline, _ = fit(ROWS, ROWS, DELAYS, estimator="linear", loss="squared", seed=0, serving="stock")
     assert uncertainty(pipeline, ROWS.head(3), DELAYS).tolist() == [1, 1, 1]
+
+
+def test_kinds_and_doubts_take_whatever_a_pipeline_of_ones_own_prepares() -> None:
+    texts = ROWS.assign(**dict.fromkeys(FLIGHTS.numbers[:1], np.nan))
+    for encoder in (FunctionTransformer(), OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)):
+        pipeline = Pipeline([("prepare", encoder), ("model", HistGradientBoostingClassifier())])
+        pipeline[:-1].fit(texts[list(FLIGHTS.features)])
+        assert kinds(pipeline, pd.concat([texts] * 20, ignore_index=True), FLIGHTS, seed=0).min() >= 0
+    boosted = Pipeline([("prepare", FunctionTransformer()), ("model", GradientBoostingRegressor(n_estimators=3))])
+    numbers = ROWS[list(DELAYS.numbers)].fillna(0.0)
+    boosted.fit(numbers, ROWS["delay"])
+    schema = replace(DELAYS, categorical=(), text=())
+    assert uncertainty(boosted, numbers, schema).tolist() == [1.0] * len(ROWS)
