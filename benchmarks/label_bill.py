@@ -41,7 +41,8 @@ def _findings(planted: list[tuple[World, bool]], found: list[list[tuple[Ours, di
         planted_as = f"{world.name}, everywhere" if world.changes == EVERYWHERE else world.name
         ruled_out = float(np.mean([ours[0] == "no harm" for ours, _ in outcomes]))
         rows.append((world.rows.name, planted_as, shares[-1], ruled_out, bills[-1], fixed[BUDGET], alone))
-    right, needed = float(np.mean(shares)), _needed(by_size, float(np.mean(shares)))
+    right = float(np.mean(shares))
+    needed = min(_needed(by_size, right), float(FIXED_SIZES[-1]))
     table = Table(
         "Labels until the decision",
         ("rows", "planted", "right", "harm ruled out", "labels", f"right with {BUDGET} at random", "size for it alone"),
@@ -75,15 +76,17 @@ def _findings(planted: list[tuple[World, bool]], found: list[list[tuple[Ours, di
 
 
 def _needed(right: dict[int, float], goal: float) -> float:
-    """Return the size at which so large a share is right, between the sizes that were tried."""
-    sizes, shares = list(right), np.maximum.accumulate(list(right.values()))
-    if shares[-1] < goal:
-        return float(sizes[-1])
-    return float(np.interp(goal, [0.0, *shares], [0.0, *sizes]))
+    """Return the size at which so large a share is right, between the sizes that were tried; `inf` beyond them."""
+    sizes, shares = [0, *right], [0.0, *np.maximum.accumulate(list(right.values())).tolist()]
+    for place in range(1, len(sizes)):
+        if shares[place] >= goal:
+            step = (goal - shares[place - 1]) / (shares[place] - shares[place - 1])
+            return sizes[place - 1] + step * (sizes[place] - sizes[place - 1])
+    return float("inf")
 
 
 def _told(needed: float) -> str:
-    return f"over {FIXED_SIZES[-1]:,}" if needed >= FIXED_SIZES[-1] else f"{needed:,.0f}"
+    return f"{needed:,.0f}" if np.isfinite(needed) else f"over {FIXED_SIZES[-1]:,}"
 
 
 if __name__ == "__main__":
