@@ -81,7 +81,7 @@ def _needed(right: dict[int, float], goal: float) -> float:
     for place in range(1, len(sizes)):
         if shares[place] >= goal:
             step = (goal - shares[place - 1]) / (shares[place] - shares[place - 1])
-            return sizes[place - 1] + step * (sizes[place] - sizes[place - 1])
+            return float(sizes[place - 1] + step * (sizes[place] - sizes[place - 1]))
     return float("inf")
 
 

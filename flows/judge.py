@@ -24,10 +24,11 @@ from records.label import LabelRequest
 from records.slice import SliceReport
 
 
-def look(site: Site, request: LabelRequest) -> Judgement:
-    """Say what the labels show after a round, once per round, and what to do next."""
-    number = last_round(request)
-    return site.once(request.window, f"look {number}", Judgement, lambda: _look(site, request))
+def look(site: Site, request: LabelRequest, complete: bool = True) -> Judgement:
+    """Say what the labels show after a round, and what to do next; of a complete round once, as it then is."""
+    if not complete:
+        return _look(site, request)
+    return site.once(request.window, f"look {last_round(request)}", Judgement, lambda: _look(site, request))
 
 
 def last_round(request: LabelRequest) -> int:
@@ -50,19 +51,15 @@ def _ask_more(site: Site, request: LabelRequest, judgement: Judgement, number: i
     return site.ledger.requests.extend(site.model, request.window, asks)
 
 
-def judge(site: Site, request: LabelRequest) -> Judgement:
-    """Say with all labels of a window whether the generation that was asked about got worse, and why.
+def judge(site: Site, request: LabelRequest, now: Judgement) -> Judgement:
+    """Say with all labels of a window, as they look `now`, whether the generation that was asked about got worse.
 
-    What an earlier look has decided stays decided: more labels came to learn from, not to change its mind.
+    What an earlier look has decided stays decided: more labels came to learn from, not to change its mind. It is kept
+    once a verdict follows from it.
     """
-    return site.once(request.window, "judge", Judgement, lambda: _judge(site, request))
-
-
-def _judge(site: Site, request: LabelRequest) -> Judgement:
     number = last_round(request)
     looks = [site.ledger.steps.get(site.model, request.window, f"look {k}", Judgement) for k in range(1, number)]
     decided = next((one for one in looks if one is not None and one.finding != "unclear"), None)
-    now = look(site, request)
     if decided is None:
         return now
     advice = advise(now.decay, decided.finding, Budget(), tolerance=site.settings.training.harm_tolerance)

@@ -40,12 +40,12 @@ def _learn_one(site: Site, request: LabelRequest, run: Run, impatient: bool) -> 
     progress = run(collect, site, request)
     if not (progress.ready or (impatient and progress.n_answered)):
         return Learned(progress)
-    seen = run(look, site, request)
+    seen = run(look, site, request, progress.ready)
     if not impatient and seen.advice is not None and seen.advice.action != "nothing" and seen.advice.n_labels:
         more = run(ask_more, site, request, seen)
         if n_more := len(more.asks) - len(request.asks):  # none where no other row is left to ask about
             return Learned(progress, seen, n_more=n_more)
-    judgement = run(judge, site, request)
+    judgement = run(judge, site, request, seen)
     challenger = run(retrain, site, request, judgement)
     comparison = run(compare, site, request, judgement, challenger)
     verdict = run(promote, site, request, judgement, challenger, comparison)

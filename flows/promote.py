@@ -13,11 +13,12 @@ from records.label import LabelRequest
 def promote(
     site: Site,
     request: LabelRequest,
-    judgement: Judgement,
+    judgement_now: Judgement,
     challenger: Generation | None,
     comparison: Comparison | None,
 ) -> Verdict:
-    """Draw the verdict of one window, carry it out, and close the label request."""
+    """Draw the verdict of one window from its judgement, carry it out, and close the label request."""
+    judgement = site.once(request.window, "judge", Judgement, lambda: judgement_now)
     verdict = site.once(request.window, "promote", Verdict, lambda: _promote(site, judgement, challenger, comparison))
     site.ledger.requests.close(site.model, request.window, f"{verdict.outcome}: {verdict.reasons[0]}")
     return verdict

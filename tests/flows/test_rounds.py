@@ -300,3 +300,16 @@ def test_one_row_out_of_all_proportion_does_not_make_the_others_alike(adopted):
     table.to_parquet(path)
     watch_until_asked(adopted)
     assert adopted.n_tasks() == 400
+
+
+def test_a_hasty_look_that_came_to_nothing_is_not_kept(patient, monkeypatch):
+    watch_until_asked(patient)
+    few = [ask.row_key for ask in patient.request.request.asks[:6]]
+    patient.answer(unseen=lambda key: key not in few)
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.learn.retrain", lambda *_: (_ for _ in ()).throw(ServiceDown("MLflow went away")))
+        with pytest.raises(ServiceDown):
+            learn(patient.site(), impatient=True)
+    done = answered_by_all(patient)
+    assert judged(done).decay.n_labels == 240
+    assert judged(done).finding == "harm"
