@@ -19,7 +19,7 @@ def share(n_hits: float, n: float) -> Estimate:
     """
     if n <= 0:
         return Estimate(nan, 0.0, 1.0)
-    p = n_hits / n
+    p = min(max(n_hits / n, 0.0), 1.0)  # fractions of rows may pass the ends by a rounding error
     middle, width = p + _Z**2 / (2 * n), _Z * sqrt(max(p * (1 - p), 0.0) / n + _Z**2 / (4 * n**2))
     total = 1 + _Z**2 / n
     return Estimate(p, min(max((middle - width) / total, 0.0), p), max(min((middle + width) / total, 1.0), p))

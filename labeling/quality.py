@@ -80,6 +80,8 @@ def shrunk(counts: Collection[tuple[int, int]]) -> tuple[Estimate, ...]:
     told = []
     for right, n in counts:
         weight = asked - n if rho == 0 else min(1 / rho - 1, asked - n)
+        if n == 0:
+            weight = max(weight, 1.0)  # of somebody new nothing but the mean is known, however much people differ
         told.append(share(right + weight * mean, n + weight))
     return tuple(told)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from labeling.agreement import alpha
@@ -26,6 +26,7 @@ def said(row: str, who: str, answer: str | None, seconds: float = nan) -> Annota
 
 @CALM
 @given(counts=COUNTS)
+@example(counts=[(0, 20), (31, 31), (0, 0), (32, 32), (9, 22)])
 def test_shrinkage_lies_between_a_persons_own_share_and_the_groups(counts: Any) -> None:
     asked = sum(n for _, n in counts)
     for (right, n), found in zip(counts, shrunk(counts), strict=True):
