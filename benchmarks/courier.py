@@ -31,7 +31,7 @@ from store.ledger import Ledger, open_ledger
 SCHEMA = Schema("key", "time", "late", "classification", ("distance",), (), classes=("on time", "late"))
 WINDOW = Window(datetime(2013, 6, 1, tzinfo=UTC), datetime(2013, 6, 8, tzinfo=UTC))
 TIMEOUT_SECONDS = 4.0
-SETTLE_SECONDS = 1.6
+SETTLE_SECONDS = 4.0
 OVERLAP = timedelta(seconds=3)
 
 _USUAL = {"distance": Usual("distance", low=187.0, median=872.0, high=2475.0)}
