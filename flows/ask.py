@@ -43,13 +43,13 @@ def ask(site: Site, batch: Batch, alarm: Alarm, found: SliceReport) -> LabelRequ
 
 
 def _choose(site: Site, batch: Batch, alarm: Alarm, found: SliceReport) -> LabelRequest:
-    champion, budget = site.champion(), min(left_this_week(site), _n_free(site, batch.window))
+    champion, budget = site.champion(), site.settings.labels.budget
     asks: tuple[Ask, ...] = ()
     if not alarm.raised:
         reason = "Nobody is asked: there is no alarm."
     elif waiting := site.ledger.requests.open(site.model):
         reason = f"Nobody is asked: the request of window {waiting[0].request.window.name} is still open."
-    elif budget < 1:
+    elif (budget := min(left_this_week(site), _n_free(site, batch.window))) < 1:
         reason = "Nobody is asked: the labels of this week are used up, or every row was asked before."
     else:
         n_audit, n_train = plan_of(site, budget).first()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from math import isfinite, isnan
+from math import isnan
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -13,6 +13,7 @@ from rich.text import Text
 from flows.crowd import crowd
 from flows.markdown import table
 from flows.site import Site
+from flows.status import plain
 from records.drift import Estimate
 from records.label import Annotator, Crowd
 
@@ -73,7 +74,7 @@ def as_tables(told: Mapping[str, Crowd]) -> RenderableType:
 
 def as_json(told: Mapping[str, Crowd]) -> dict[str, Any]:
     """Return the same as JSON-ready dictionaries by window; an undefined number is None."""
-    return {name: _plain(asdict(one)) for name, one in told.items()}
+    return {name: plain(asdict(one)) for name, one in told.items()}
 
 
 def share(estimate: Estimate) -> str:
@@ -92,11 +93,3 @@ def _cells(one: Annotator) -> tuple[str, ...]:
     gold = f"{share(one.accuracy)} of {one.n_gold}" if one.n_gold else ""
     seconds = "" if isnan(one.lead_time_seconds) else f"{one.lead_time_seconds:.0f}"
     return one.annotator, str(one.n_answered), str(one.n_skipped), agreement, gold, seconds
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return None if isinstance(value, float) and not isfinite(value) else value

@@ -2,7 +2,9 @@
 
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from math import isfinite
 from statistics import median
+from typing import Any
 
 from flows.site import Site
 from records.comparison import Verdict
@@ -165,14 +167,21 @@ def as_json(state: Status) -> dict[str, object]:
             }
             for item in state.generations
         ],
-        "spent": {name: _plain(value) for name, value in asdict(state.spent).items()},
+        "spent": plain(asdict(state.spent)),
     }
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, tuple):
-        return list(value)
-    return None if value != value else value
+def plain(value: Any) -> Any:
+    """Return a record's dictionary as JSON has it: lists for tuples, None for a number that is not finite.
+
+    >>> plain({"hours": float("nan"), "decisions": ("keep",)})
+    {'hours': None, 'decisions': ['keep']}
+    """
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _estimate(estimate: Estimate | None) -> dict[str, float | None] | None:
