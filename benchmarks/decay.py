@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from joblib import Parallel, delayed  # type: ignore[import-untyped]
 
-from benchmarks.estimates import N_BATCH, N_HOLDOUT, Outcome, job, worlds
+from benchmarks.drawn import N_BATCH, N_HOLDOUT
+from benchmarks.estimates import Outcome, job, worlds
 from benchmarks.report import Findings, Steps, Table, run
 
 ABOUT = "Coverage, causes and width of the decay estimates at 300 labels."
