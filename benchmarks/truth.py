@@ -10,9 +10,11 @@ import httpx
 
 from benchmarks.courier import SCHEMA, WINDOW
 from labeling import answers
+from labeling.rows import MARK
 from store.ledger import Ledger
 
 _MOST_TRIES = 60
+_MOST_TASKS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,14 @@ def _projects(api: httpx.Client, title: str) -> list[int]:
 
 
 def _tasks(api: httpx.Client, project: int) -> list[dict[str, Any]]:
-    exported = _get(api, f"/api/projects/{project}/export", exportType="JSON", download_all_tasks="true")
-    return [task for task in exported if "row_key" in task["data"]]
+    listed = _get(api, "/api/tasks/", project=project, fields="all", page_size=_MOST_TASKS)["tasks"]
+    return [task for task in listed if "row_key" in task["data"] and not _is_closed(task)]
+
+
+def _is_closed(task: Mapping[str, Any]) -> bool:
+    """Whether a task was taken back unanswered: nobody is asked about it."""
+    answered = any(not one["was_cancelled"] for one in task["annotations"])
+    return MARK in task["data"] and not answered and bool(task["is_labeled"])
 
 
 def _get(api: httpx.Client, path: str, **parameters: Any) -> Any:

@@ -6,13 +6,13 @@ under way at the server, gives it time to end, and reads before it sends anythin
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from math import isnan
 
 from labeling.studio import Studio
-from records.errors import Conflict
+from records.errors import Conflict, NotFound
 from records.label import LabelRequest, OpenRequest
 from records.schema import Schema
 from store.ledger import Ledger
@@ -133,7 +133,7 @@ def _fetch(ledger: Ledger, studio: Studio, model: str, project: int, schema: Sch
 
 
 def take_back(ledger: Ledger, studio: Studio, request: LabelRequest, schema: Schema, *, why: str) -> tuple[str, ...]:
-    """Delete the tasks of an open request that nobody has answered, close it, and return their row keys.
+    """Ask nobody about the unanswered rows of an open request any more, close it, and return their row keys.
 
     Whatever was sent for it is found, noted on the ledger or not, and the last answers are brought home.
     Raises `NotFound` if its project was deleted by hand; a request that was closed meanwhile has nothing to take back.
@@ -148,6 +148,7 @@ def take_back(ledger: Ledger, studio: Studio, request: LabelRequest, schema: Sch
             in_doubt = ledger.outbox.in_doubt(request.model, request.window)
             keys = [ask.row_key for ask in request.asks if ask.row_key not in item.gone]
             gone = studio.withdraw(item.project, keys, in_doubt=in_doubt)
+            _spare_second_looks(ledger, studio, request, keys)
             ledger.outbox.gone(request.model, item.project, gone)
             _fetch(ledger, studio, request.model, item.project, schema)
         ledger.requests.close(request.model, request.window, f"withdrawn: {why}")
@@ -161,10 +162,15 @@ def spare(ledger: Ledger, studio: Studio, request: LabelRequest, row_keys: Colle
         keys = set(row_keys).difference(item.gone)
         if keys and item.project is not None:
             keys = set(studio.withdraw(item.project, sorted(keys)))
-        again = [look for look in ledger.second_opinions.of(request.model, request.window) if look.row_key in row_keys]
-        for project in sorted({look.project for look in again if look.project is not None}):
-            studio.withdraw(project, [look.row_key for look in again if look.project == project])
+        _spare_second_looks(ledger, studio, request, row_keys)
         ledger.outbox.spare(request.model, request.window, keys)
+
+
+def _spare_second_looks(ledger: Ledger, studio: Studio, request: LabelRequest, row_keys: Collection[str]) -> None:
+    looks = [look for look in ledger.second_opinions.of(request.model, request.window) if look.row_key in row_keys]
+    for project in sorted({look.project for look in looks if look.project is not None}):
+        with suppress(NotFound):  # deleted by hand, and its tasks with it
+            studio.withdraw(project, [look.row_key for look in looks if look.project == project])
 
 
 def ask_again(

@@ -9,6 +9,7 @@ from flows.promote import promote, settle_promotions
 from flows.retrain import retrain
 from flows.site import Site
 from flows.watch import Run, by_hand
+from flows.withdraw import take_late_tasks_back
 from records.comparison import Verdict
 from records.decay import Judgement
 from records.label import LabelRequest
@@ -33,6 +34,7 @@ class Learned:
 def learn(site: Site, *, run: Run = by_hand, impatient: bool = False) -> tuple[Learned, ...]:
     """Take every open label request as far as its answers allow; `impatient` waits for nobody and asks no more."""
     run(settle_promotions, site)
+    run(take_late_tasks_back, site)
     return tuple(_learn_one(site, item.request, run, impatient) for item in site.ledger.requests.open(site.model))
 
 

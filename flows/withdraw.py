@@ -2,12 +2,16 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
-from flows.exchange import take_back
+from flows.exchange import bring_home, take_back
 from flows.site import Site
 from records.errors import NotFound
 from records.label import OpenRequest
 from records.window import Window
+
+_LATEST = timedelta(days=1)
+"""How long an import may be under way at a server whose answer got lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,14 @@ def withdraw(site: Site, *, why: str) -> tuple[Withdrawn, ...]:
     return tuple(_withdraw(site, item, why) for item in site.ledger.requests.open(site.model))
 
 
+def take_late_tasks_back(site: Site) -> None:
+    """Look again at projects of withdrawn requests for tasks whose sending was in doubt and that arrived since."""
+    for project in site.ledger.outbox.doubtful(site.model, since=site.now() - _LATEST):
+        with suppress(NotFound):  # deleted by hand, and its tasks with it
+            bring_home(site.ledger, site.studio, site.model, project, site.schema)
+
+
 def _withdraw(site: Site, item: OpenRequest, why: str) -> Withdrawn:
-    for look in site.ledger.second_opinions.of(site.model, item.request.window):
-        if look.project is not None:
-            with suppress(NotFound):
-                site.studio.withdraw(look.project, [look.row_key])
     try:
         taken_back = take_back(site.ledger, site.studio, item.request, site.schema, why=why)
     except NotFound:  # deleted by hand, and its tasks with it

@@ -97,8 +97,9 @@ class Studio(Protocol):
         """
 
     def withdraw(self, project: int, row_keys: Collection[str], *, in_doubt: bool = False) -> tuple[str, ...]:
-        """Delete the tasks of those rows that nobody has answered; return the row keys that have no task any more.
+        """Ask nobody about those rows any more unless they are answered; return the row keys that are not.
 
+        A pull takes such a task for gone, until somebody who had it open answers it after all.
         A skip is no answer. `in_doubt` says that a push died and may still be under way at the server.
         """
 

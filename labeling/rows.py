@@ -1,15 +1,28 @@
 """The tasks of given rows in a project, which has no key of its own to find them by; copies of a task are merged."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import Any, TypeVar
 
 from labeling.wire import PAGE, Wire, where
+from records.errors import NotFound
 
 _COUNTS = ("total_annotations", "cancelled_annotations")
 
 SILENT = where("annotators", "empty", "List", True)
 """The condition that nobody has said anything. The server's counts follow an answer with a delay, this does not."""
+
+MARK = "withdrawn"
+"""The field in a task's data that says nobody is to be asked about it any more."""
+
+OPEN = where(f"data.{MARK}", "empty", "String", True)
+"""The condition that a task was not withdrawn."""
+
+_WITHDRAWN = where(f"data.{MARK}", "equal", "String", "yes")
+_ANSWERED = where("total_annotations", "greater", "Number", 0)
+PRESENT = ((OPEN,), (_WITHDRAWN, _ANSWERED))
+"""The two sets of conditions that a task of a project meets one of, unless it was withdrawn and nobody answered."""
 
 _T = TypeVar("_T")
 
@@ -43,6 +56,39 @@ def merge(wire: Wire, project: int, row_keys: Sequence[str]) -> None:
         wire.delete_tasks(project, spare, only=[SILENT])
     if answered:
         wire.merge_copies(project, answered)
+
+
+def close(wire: Wire, project: int, row_keys: Sequence[str]) -> set[str]:
+    """Offer those rows that nobody has answered to nobody any more; return the row keys that have answers.
+
+    A skip is no answer. Nothing is deleted, because Label Studio would delete an answer with its task that is being
+    saved in the same moment: whoever has such a task open can still answer it. An import that ends meanwhile is found.
+    """
+    answered: set[str] = set()
+    for some in parts(row_keys):
+        while True:
+            there = list(listed(wire, project, some, f"id,data,is_labeled,{','.join(_COUNTS)}"))
+            unanswered = [task for task in there if not task.total_annotations and not is_closed(task)]
+            for task in unanswered:
+                with suppress(NotFound):  # deleted by hand meanwhile
+                    wire.close_task(project, task.id, task.data | {MARK: "yes"})
+            if not unanswered:
+                break
+        answered |= {task.data["row_key"] for task in there if task.total_annotations}
+    return answered
+
+
+def reopen(wire: Wire, project: int, row_keys: Sequence[str]) -> None:
+    """Offer withdrawn rows to people again."""
+    for some in parts(row_keys):
+        wanted = [_WITHDRAWN, where("data.row_key", "in_list", "List", list(some))]
+        for task in list(wire.list_tasks(project, wanted, include="id,data")):
+            wire.reopen_task(project, task.id, {name: value for name, value in task.data.items() if name != MARK})
+
+
+def is_closed(task: Any) -> bool:
+    """Whether a task was withdrawn and is not offered; one that was answered and taken back is offered again."""
+    return MARK in (task.data or {}) and bool(task.is_labeled)
 
 
 def listed(wire: Wire, project: int, row_keys: Sequence[str], include: str) -> Iterable[Any]:

@@ -31,7 +31,7 @@ _N_ATTEMPTS = 3
 _IDS_AT_ONCE = 4 * PAGE
 _MOST_COUNTS = 10
 # `include` also filters the fields of the annotations inside a task, so both are named.
-_WITH_ANSWERS = "id,data,annotations,result,completed_by,was_cancelled,lead_time,updated_at"
+_WITH_ANSWERS = "id,data,is_labeled,annotations,result,completed_by,was_cancelled,lead_time,updated_at"
 
 
 class LabelStudio:
@@ -145,6 +145,8 @@ class LabelStudio:
             found = self._await_tasks(project, list(wanted))
         else:
             found = rows.find(self._wire, project, list(wanted)) if self._wire.look(project)[1] else {}
+        if found:
+            rows.reopen(self._wire, project, list(found))
         for keys in rows.parts([key for key in wanted if key not in found]):
             found |= self._import(project, {key: wanted[key] for key in keys})
         return {key: found[key] for key in wanted}
@@ -159,7 +161,7 @@ class LabelStudio:
     ) -> Pull:
         """Return the tasks that changed after `since`, each with all its annotations."""
         self._wire.server_time = None
-        config, n_tasks = self._wire.look(project)
+        config, _ = self._wire.look(project)
         altered = control.altered(project, control.needed(schema), control.present(config))
         seen_until = self._wire.server_time or since or datetime.fromtimestamp(0, UTC)
         # Not the export: each one leaves a file of its size behind on the server.
@@ -167,7 +169,7 @@ class LabelStudio:
         tasks = {task.id: task for task in self._list_ours(project, filters)}
         gone: tuple[str, ...] = ()
         if known is not None:
-            ids = set(tasks) if since is None else self._list_ids(project, n_tasks, known)
+            ids = set(tasks) if since is None else self._list_ids(project, known)
             gone = self._reconcile(project, known, ids, tasks)
         pairs = tuple((task.id, task.data["row_key"]) for _, task in sorted(tasks.items()))
         annotations: list[Annotation] = []
@@ -182,30 +184,29 @@ class LabelStudio:
         return Pull(pairs, tuple(annotations), tuple(unreadable), seen_until, since, gone, altered)
 
     def withdraw(self, project: int, row_keys: Collection[str], *, in_doubt: bool = False) -> tuple[str, ...]:
-        """Delete the tasks of those rows that nobody has answered; a skip is no answer."""
+        """Offer the tasks of those rows that nobody has answered to nobody any more; a skip is no answer."""
         keys = list(dict.fromkeys(row_keys))
         if in_doubt:
             self._await_tasks(project, keys)
-        left: set[str] = set()
-        for some in rows.parts(keys):
-            there = list(rows.listed(self._wire, project, some, "id,total_annotations,cancelled_annotations"))
-            silent = [task.id for task in there if not task.total_annotations and not task.cancelled_annotations]
-            skipped = [task.id for task in there if not task.total_annotations and task.cancelled_annotations]
-            if silent:
-                self._wire.delete_tasks(project, silent, only=[rows.SILENT])
-            if skipped:
-                self._wire.delete_tasks(project, skipped, only=[where("total_annotations", "equal", "Number", 0)])
-            left |= {task.data["row_key"] for task in rows.listed(self._wire, project, some, "id,data")}
-        return tuple(key for key in keys if key not in left)
+        answered = rows.close(self._wire, project, keys)
+        return tuple(key for key in keys if key not in answered)
 
-    def _list_ids(self, project: int, n_tasks: int, known: Collection[int]) -> set[int]:
-        """Return the id of every task; counting shows much sooner that they are just those that are known."""
+    def _list_ids(self, project: int, known: Collection[int]) -> set[int]:
+        """Return the id of every task; counting shows much sooner that they are just those that are known.
+
+        Tasks that were withdrawn and not answered are left out.
+        """
         runs = rows.runs(known)
+        n_tasks = sum(self._wire.count_tasks(project, one) for one in rows.PRESENT)
         if n_tasks == len(known) and len(runs) <= _MOST_COUNTS:
             inside = [[where("id", "greater", "Number", a - 1), where("id", "less", "Number", b + 1)] for a, b in runs]
             if all(self._wire.count_tasks(project, one) == b - a + 1 for one, (a, b) in zip(inside, runs, strict=True)):
                 return set(known)
-        return {task.id for task in self._wire.list_tasks(project, [], include="id", page_size=_IDS_AT_ONCE)}
+        return {
+            task.id
+            for one in rows.PRESENT
+            for task in self._wire.list_tasks(project, one, include="id", page_size=_IDS_AT_ONCE)
+        }
 
     def _reconcile(
         self, project: int, known: Mapping[int, str], ids: Collection[int], tasks: dict[int, Any]
@@ -231,9 +232,10 @@ class LabelStudio:
         return tuple(key for number, key in known.items() if number not in ids and key not in holders)
 
     def _list_ours(self, project: int, filters: Sequence[Any]) -> Iterator[Any]:
-        """Yield tasks with their answers; a task made by hand is not ours."""
+        """Yield tasks with their answers; one that was made by hand is not ours, one that was withdrawn is none."""
         for task in self._wire.list_tasks(project, filters, include=_WITH_ANSWERS):
-            if isinstance((task.data or {}).get("row_key"), str):
+            answered = any(not said["was_cancelled"] for said in task.annotations or ())
+            if isinstance((task.data or {}).get("row_key"), str) and (answered or not rows.is_closed(task)):
                 yield task
 
     def _find_project(self, mark: str) -> int | None:

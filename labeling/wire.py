@@ -122,6 +122,18 @@ class Wire:
         """Delete those of the tasks that meet the conditions, which the server looks at in the moment it deletes."""
         self._act(project, "delete_tasks", task_ids, only)
 
+    def close_task(self, project: int, task_id: int, data: Mapping[str, object]) -> None:
+        """Give a task other data and offer it to nobody any more; whoever has it open can still answer."""
+        self._change(project, task_id, data, closed=True)
+
+    def reopen_task(self, project: int, task_id: int, data: Mapping[str, object]) -> None:
+        """Give a task other data and offer it to people again."""
+        self._change(project, task_id, data, closed=False)
+
+    def _change(self, project: int, task_id: int, data: Mapping[str, object], *, closed: bool) -> None:
+        with self._translated(f"changing task {task_id}", project):
+            self._client.tasks.update(str(task_id), data=dict(data), is_labeled=closed, request_options=_ONCE)
+
     def merge_copies(self, project: int, task_ids: Collection[int]) -> None:
         """Make one task of those with exactly the same data, which keeps the annotations of all."""
         self._act(project, "remove_duplicates", task_ids, ())

@@ -34,6 +34,17 @@ class Outbox:
         with self._database.reading() as session:
             return demand(session, model, window).sending_at is not None
 
+    def doubtful(self, model: str, *, since: datetime) -> tuple[int, ...]:
+        """Return the projects to which requests, closed after `since`, sent tasks that may still arrive."""
+        wanted = select(RequestRow.project).where(
+            RequestRow.model == model,
+            RequestRow.project.is_not(None),
+            RequestRow.sending_at.is_not(None),
+            RequestRow.closed_at > since,
+        )
+        with self._database.reading() as session:
+            return tuple(sorted({project for project in session.scalars(wanted) if project is not None}))
+
     def pushed(self, model: str, window: Window, project: int, task_ids: Mapping[str, int]) -> None:
         """Note the tasks of pushed rows (row key → task id), all at once or in parts; saying it again is no change.
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,21 @@ def test_a_pull_that_dies_before_its_end_is_repeated_whole(ledger: Ledger, monke
 def test_another_generation_of_the_same_window_is_still_a_conflict(ledger: Ledger) -> None:
     with pytest.raises(Conflict, match="has another label request"):
         ledger.requests.save(replace(ASKED, generation=2))
+
+
+def test_a_request_given_up_while_its_sending_was_in_doubt_is_looked_at_again_for_a_day(ledger: Ledger) -> None:
+    studio = InMemoryStudio(break_after=2)
+    with pytest.raises(ServiceDown):
+        hand_out(ledger, studio, ASKED, PLACE, TASKS)
+    (project,) = studio.projects()
+    take_back(ledger, studio, ASKED, TWO, why="a test")
+    closed = datetime.now(UTC)
+    assert ledger.outbox.doubtful(MODEL, since=closed - timedelta(days=1)) == (project,)
+    assert ledger.outbox.doubtful(MODEL, since=closed + timedelta(seconds=1)) == ()
+
+
+def test_a_request_given_up_after_its_sending_was_confirmed_is_not_looked_at_again(ledger: Ledger) -> None:
+    studio = InMemoryStudio()
+    hand_out(ledger, studio, ASKED, PLACE, TASKS)
+    take_back(ledger, studio, ASKED, TWO, why="a test")
+    assert ledger.outbox.doubtful(MODEL, since=datetime.now(UTC) - timedelta(days=1)) == ()

@@ -24,7 +24,7 @@ from tests import conftest
 from tests.labeling.examples import MANY, NUMBER, TWO, ask, task
 from tests.labeling.places import RealPlace, said
 
-TABS = ["All", "To do", "Answered", "Skipped"]
+TABS = ["All", "To do", "Answered", "Skipped", "Withdrawn"]
 CHROMIUM = Path("/usr/bin/chromium")
 EXPECTED = Expected(low=0, high=600, close=10)
 
@@ -307,14 +307,35 @@ def test_no_tab_is_made_twice_when_an_answer_gets_lost(place: RealPlace, fate: s
 @pytest.mark.services
 def test_each_tab_shows_the_tasks_of_its_title(place: RealPlace) -> None:
     project = opened(place, "tabs")
-    ids = place.studio.push(project, [task(key) for key in "abc"])
+    ids = place.studio.push(project, [task(key) for key in "abcd"])
     place.annotate(ids["a"], said("late", TWO))
     place.annotate(ids["b"], [], skipped=True)
+    place.studio.withdraw(project, ["d"])
     shown = {
         tab["data"]["title"]: [one["id"] for one in place.asked("GET", f"/api/tasks/?view={tab['id']}")["tasks"]]
         for tab in place.asked("GET", f"/api/dm/views/?project={project}")
     }
-    assert shown == {"All": [*ids.values()], "To do": [ids["c"]], "Answered": [ids["a"]], "Skipped": [ids["b"]]}
+    each = {"To do": [ids["c"]], "Answered": [ids["a"]], "Skipped": [ids["b"]], "Withdrawn": [ids["d"]]}
+    assert shown == {"All": [*ids.values()], **each}
+
+
+@pytest.mark.services
+def test_a_withdrawn_task_is_offered_to_nobody_and_an_answer_to_it_that_came_late_is_kept(place: RealPlace) -> None:
+    project = opened(place, "withdrawn in the last moment")
+    ids = place.studio.push(project, [task(key) for key in "abc"])
+    known = {task_id: key for key, task_id in ids.items()}
+    assert place.studio.withdraw(project, ["a", "b"]) == ("a", "b")
+    assert place.asked("GET", f"/api/projects/{project}/next")["id"] == ids["c"]
+    gone = place.studio.pull(project, TWO, known=known)
+    assert set(gone.gone) == {"a", "b"}
+    answer = place.annotate(ids["a"], said("late", TWO))  # by somebody who had it open
+    pulled = place.studio.pull(project, TWO, gone.seen_until, known={ids["c"]: "c"})
+    assert [(one.annotation_id, one.row_key) for one in pulled.annotations] == [(answer, "a")]
+    again = place.studio.pull(project, TWO, gone.seen_until + timedelta(hours=1), known={ids["a"]: "a", ids["c"]: "c"})
+    assert again.gone == ()
+    place.retract(answer)
+    assert place.studio.withdraw(project, ["a"]) == ("a",)
+    assert place.asked("GET", f"/api/projects/{project}/next")["id"] == ids["c"]
 
 
 @pytest.mark.services

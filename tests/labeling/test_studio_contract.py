@@ -188,7 +188,7 @@ def test_a_pull_reads_what_changed_since_and_a_little_before(place: Place) -> No
     assert abs(everything.seen_until - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_withdrawing_deletes_what_nobody_has_answered(place: Place) -> None:
+def test_withdrawing_takes_back_what_nobody_has_answered(place: Place) -> None:
     project = opened(place)
     ids = place.studio.push(project, [task(key) for key in "abcd"])
     place.annotate(ids["a"], said("late", TWO))
@@ -197,6 +197,10 @@ def test_withdrawing_deletes_what_nobody_has_answered(place: Place) -> None:
     assert {key for _, key in place.studio.pull(project, TWO).tasks} == {"a", "d"}
     assert place.studio.withdraw(project, ["a", "b", "c"]) == ("b", "c")
     assert place.studio.withdraw(project, []) == ()
+    known = {number: key for key, number in ids.items()}
+    assert set(place.studio.pull(project, TWO, datetime.now(UTC), known=known).gone) == {"b", "c"}
+    assert set(place.studio.push(project, [task("b"), task("e")])) == {"b", "e"}
+    assert {key for _, key in place.studio.pull(project, TWO).tasks} == {"a", "b", "d", "e"}
 
 
 def test_a_project_deleted_by_hand_is_named_with_what_to_do(place: Place) -> None:
