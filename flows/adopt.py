@@ -1,12 +1,9 @@
 """Take a model under watch: its training data becomes the first snapshot, its pipeline generation 1."""
 
-import hashlib
 import time
 from datetime import timedelta
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from flows.promote import make_champion, settle_promotions
@@ -15,6 +12,7 @@ from flows.site import Site
 from flows.watch import Run, by_hand
 from models.encoded import encoded_types
 from models.entry import Draft
+from models.holdout import in_holdout
 from models.loss import per_row
 from models.train import fit
 from monitors.schema import check_frame
@@ -147,18 +145,7 @@ def train_first(site: Site, snapshot: Snapshot, pipeline_uri: str | None) -> Gen
 def put_in_charge(site: Site, generation: Generation) -> None:
     """Make the adopted generation champion."""
     verdict = Verdict("promote", ("Adopted as the first generation.",))
-    make_champion(site, generation, verdict, why="adopted")
-
-
-def in_holdout(row_keys: pd.Series, share: float, *, seed: int) -> NDArray[np.bool_]:
-    """Return which rows belong to the holdout, by a hash of the key, so that the same rows do every time.
-
-    >>> in_holdout(pd.Series(["a", "b", "c", "d"]), 0.6, seed=0).tolist()
-    [False, True, False, False]
-    """
-    digests = [hashlib.sha256(f"{seed} {key}".encode()).digest()[:8] for key in row_keys]
-    position = np.array([int.from_bytes(digest, "big") for digest in digests], dtype=np.uint64) / 2.0**64
-    return np.asarray(position < share)
+    make_champion(site, generation, verdict, why="adopted", expected=None)
 
 
 def _adopted(site: Site, pipeline_uri: str, holdout: pd.DataFrame) -> tuple[Pipeline, FitRecord]:

@@ -22,6 +22,13 @@ def baseline_of(site: Site, generation: Generation, batch: Batch) -> tuple[Basel
     return kept_baseline(site, reference, site.schema, batch, origin), settled
 
 
+def calibrate(site: Site, window: Window) -> None:
+    """Find out what is ordinary for the present champion at once, for batches like a window's; again is no change."""
+    batch = site.ledger.steps.get(site.model, window, "ingest", Batch)
+    if batch is not None:
+        baseline_of(site, site.champion(), batch)
+
+
 def kept_baseline(
     site: Site, reference: DataFrame, schema: Schema, batch: Batch, origin: Mapping[str, object]
 ) -> Baseline:

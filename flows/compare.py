@@ -1,9 +1,9 @@
-"""Gather champion and challenger on the same rows: the audit labels of the drifted slices, and the old holdout."""
+"""Gather champion and challenger on the same rows: the audit labels of the drift, and what is kept of older regimes."""
 
-import numpy as np
-
-from flows.evidence import audit_labels, old_answers_hold, undecided
+from flows.evidence import audit_labels, undecided
+from flows.regimes import Rows, regimes_of
 from flows.site import Site
+from models.calibration import biases
 from models.compare import Regime
 from models.compare import compare as measure
 from models.loss import per_row
@@ -23,51 +23,35 @@ def compare(
 
 
 def _compare(site: Site, request: LabelRequest, judgement: Judgement, challenger: Generation) -> Comparison:
-    champion = site.champion()
-    loss = site.settings.loss
+    champion, schema, loss = site.champion(), site.schema, site.settings.loss
     old, new = site.registry.load(champion.model_uri), site.registry.load(challenger.model_uri)
     open_windows = undecided(site, champion.number)
     audit = audit_labels(site, (*open_windows, request.window))
-    inside = audit.slices != "rest"
-    judged, name = (inside, "drifted slices") if inside.any() else (~inside, "whole window")
-    rows, holdout = audit.frame[judged], site.holdout(champion)
-    holds = old_answers_hold(site, request.window, judgement, holdout)
-    kept_name = "holdout of the snapshot" if holds.all() else "holdout outside the drifted slices"
-    holdout = holdout[holds]
-    regimes = (
-        Regime(
-            name,
-            "must gain",
-            per_row(old, rows, site.schema, loss),
-            per_row(new, rows, site.schema, loss),
-            audit.inclusion[judged],
-        ),
-        Regime(
-            kept_name,
-            "must not lose",
-            per_row(old, holdout, site.schema, loss),
-            per_row(new, holdout, site.schema, loss),
-            np.ones(len(holdout)),
-        ),
-    )
+    alpha = spent_alpha(site.settings.gate.alpha, looks=len(open_windows))
+
+    def scored(rows: Rows) -> Regime:
+        before, after = (per_row(pipeline, rows.frame, schema, loss) for pipeline in (old, new))
+        return Regime(rows.name, rows.kind, before, after, rows.inclusion)
+
     return measure(
-        regimes,
+        [scored(rows) for rows in regimes_of(site, request, judgement, champion, audit)],
         model=site.model,
         champion=champion.number,
         challenger=challenger.number,
         loss=loss,
-        alpha=spent_alpha(site.settings.gate.alpha, looks=len(open_windows)),
-        seed=site.settings.training.seed,
+        alpha=alpha,
+        biases=biases(old, new, audit.frame, audit.inclusion, schema, alpha=alpha),
+        looks=len(open_windows) + 1,
     )
 
 
 def spent_alpha(alpha: float, *, looks: int) -> float:
     """Return the level of the next look, so that all looks together err with at most `alpha` (union bound).
 
-    Audit labels of an undecided window are looked at again with the next window's, so look k gets
-    `alpha / (k (k + 1))`, which sums to `alpha`.
+    Audit labels of an undecided window are looked at again with the next window's. The first look gets 95 % of
+    `alpha`, for it is mostly the only one, and each later one 5 % of the one before; by then there are more labels.
 
-    >>> [round(spent_alpha(0.05, looks=k), 4) for k in range(3)]
-    [0.025, 0.0083, 0.0042]
+    >>> [round(spent_alpha(0.05, looks=k), 6) for k in range(3)]
+    [0.0475, 0.002375, 0.000119]
     """
-    return alpha / ((looks + 1) * (looks + 2))
+    return alpha * 0.95 * 0.05**looks

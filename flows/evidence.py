@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from flows.site import Site
 from labeling.pooling import pooled
+from models.holdout import in_holdout
 from monitors.membership import assign
 from records.comparison import Outcome, Verdict
 from records.decay import Judgement
-from records.label import LabelRequest, Purpose
+from records.label import LabelRequest, Purpose, StoredLabel
 from records.slice import SliceReport
 from records.window import Window
 
@@ -32,14 +33,22 @@ def audit_labels(site: Site, windows: Sequence[Window]) -> Evidence:
 
 
 def teaching_labels(site: Site, window: Window) -> Evidence:
-    """Everything a challenger may learn from: all train labels up to now, and audit labels that have served."""
+    """Everything a challenger may learn from: all train labels up to now, and audit labels that have served.
+
+    A share of the latter is kept from it for good (see `kept_labels`).
+    """
     served = settled(site)
     withdrawn = site.ledger.requests.withdrawn(site.model)
     earlier = [other for other in site.ledger.steps.windows(site.model) if other not in (window, *withdrawn)]
     wanted: list[tuple[Window, tuple[Purpose, ...]]] = [
         (other, ("audit", "train") if other in served else ("train",)) for other in earlier
     ]
-    return _labelled(site, [*wanted, (window, ("train",))])
+    return _labelled(site, [*wanted, (window, ("train",))], kept=False)
+
+
+def kept_labels(site: Site, window: Window) -> Evidence:
+    """The audit labels of a decided window that no challenger learns from: they remember what held then."""
+    return _labelled(site, [(window, ("audit",))], kept=True)
 
 
 def settled(site: Site) -> tuple[Window, ...]:
@@ -68,6 +77,11 @@ def old_answers_hold(site: Site, window: Window, judgement: Judgement, rows: pd.
     return np.asarray(assign(found.grown, rows) == "rest")
 
 
+def _is_kept(site: Site, item: StoredLabel) -> bool:
+    keys = pd.Series([item.label.row_key])
+    return bool(in_holdout(keys, site.settings.gate.memory_share, seed=site.settings.training.seed)[0])
+
+
 def _verdicts(site: Site) -> list[tuple[Window, LabelRequest, Outcome]]:
     steps, found = site.ledger.steps, []
     for window in steps.windows(site.model):
@@ -78,11 +92,14 @@ def _verdicts(site: Site) -> list[tuple[Window, LabelRequest, Outcome]]:
     return found
 
 
-def _labelled(site: Site, wanted: Sequence[tuple[Window, Sequence[Purpose]]]) -> Evidence:
+def _labelled(site: Site, wanted: Sequence[tuple[Window, Sequence[Purpose]]], *, kept: bool | None = None) -> Evidence:
+    """The labels of some windows and purposes; with `kept`, of audit labels those that are kept, or the others."""
     schema = site.schema
     frames, inclusion, slices = [], [], []
     for window, purposes in wanted:
         stored = [item for item in site.ledger.labels.of(site.model, window=window) if item.ask.purpose in purposes]
+        if kept is not None:
+            stored = [item for item in stored if item.ask.purpose != "audit" or _is_kept(site, item) == kept]
         if not stored:
             continue
         rows = site.sample(window).set_index(schema.row_key, drop=False)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from flows.baseline import calibrate
 from flows.collect import Progress, collect
 from flows.compare import compare
 from flows.judge import ask_more, judge, look
@@ -51,4 +52,6 @@ def _learn_one(site: Site, request: LabelRequest, run: Run, impatient: bool) -> 
     challenger = run(retrain, site, request, judgement)
     comparison = run(compare, site, request, judgement, challenger)
     verdict = run(promote, site, request, judgement, challenger, comparison)
+    if verdict.outcome == "promote":
+        run(calibrate, site, request.window)
     return Learned(progress, judgement, challenger.number if challenger else None, verdict)

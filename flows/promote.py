@@ -33,10 +33,15 @@ def _promote(site: Site, judgement: Judgement, challenger: Generation | None, co
         margin=settings.margin,
         tolerance=settings.tolerance,
         minimum_labels=settings.minimum_labels,
+        bias_limit=settings.bias_limit,
     )
     site.registry.annotate(challenger.mlflow_run_id, comparison_note(comparison, verdict))
     if verdict.outcome == "promote" and settings.approval == "automatic":
-        make_champion(site, challenger, verdict, why=f"window {judgement.decay.window.name}: {verdict.reasons[0]}")
+        why = f"window {judgement.decay.window.name}: {verdict.reasons[0]}"
+        try:
+            make_champion(site, challenger, verdict, why=why, expected=comparison.champion)
+        except Conflict as error:  # somebody promoted by hand since: what it was compared with is not in charge
+            return Verdict("needs review", (f"It was not promoted: {error}.", *verdict.reasons))
     elif verdict.outcome == "keep":
         site.ledger.generations.set_status(site.model, challenger.number, "rejected")
     return verdict
@@ -51,15 +56,22 @@ def _why(judgement: Judgement) -> str:
     return "nobody answered a train task"
 
 
-def make_champion(site: Site, generation: Generation, verdict: Verdict, *, why: str) -> None:
-    """Put a generation in charge: intent in the ledger, one alias move, confirmation in the ledger.
+def make_champion(site: Site, generation: Generation, verdict: Verdict, *, why: str, expected: int | None) -> None:
+    """Put a generation in charge in place of `expected`: intent in the ledger, one alias move, confirmation there.
 
-    Raises `Conflict` when another process promotes at the same time, or the alias was moved by hand.
+    Nothing happens when it is in charge already. Raises `Conflict` when another generation than `expected` is, because
+    somebody was quicker, or the alias was moved by hand.
     """
     with site.ledger.lock(f"promotion:{site.model}", wait_seconds=60):
+        _settle(site)
         champion = site.ledger.generations.champion(site.model)
-        if champion is not None and champion.number == generation.number:
+        number = None if champion is None else champion.number
+        if number == generation.number:
             return
+        if number != expected:
+            raise Conflict(
+                f"generation {number} of {site.model!r} has taken charge since, in place of {expected}; compare with it"
+            )
         intent = site.ledger.promotions.intend(
             site.model,
             generation=generation.number,
@@ -74,22 +86,27 @@ def make_champion(site: Site, generation: Generation, verdict: Verdict, *, why: 
 def settle_promotions(site: Site) -> None:
     """Finish promotions that a crash left half-way: the intent on the ledger says what was meant."""
     with site.ledger.lock(f"promotion:{site.model}", wait_seconds=60):
-        for intent in site.ledger.promotions.pending(site.model):
-            generation = site.ledger.generations.get(site.model, intent.generation)
-            previous = site.ledger.generations.get(site.model, intent.previous) if intent.previous else None
-            try:
-                site.registry.promote(site.model, generation.version, expected=previous.version if previous else None)
-            except Conflict as error:
-                site.ledger.promotions.abandon(intent.id, str(error))
-            else:
-                site.ledger.promotions.confirm(intent.id)
+        _settle(site)
+
+
+def _settle(site: Site) -> None:
+    for intent in site.ledger.promotions.pending(site.model):
+        generation = site.ledger.generations.get(site.model, intent.generation)
+        previous = site.ledger.generations.get(site.model, intent.previous) if intent.previous else None
+        try:
+            site.registry.promote(site.model, generation.version, expected=previous.version if previous else None)
+        except Conflict as error:
+            site.ledger.promotions.abandon(intent.id, str(error))
+        else:
+            site.ledger.promotions.confirm(intent.id)
 
 
 def promote_by_hand(site: Site, number: int, *, why: str) -> Generation:
     """Put a generation in charge because a person says so."""
     settle_promotions(site)
-    generation = site.ledger.generations.get(site.model, number)
-    make_champion(site, generation, Verdict("promote", (f"Promoted by hand: {why}",)), why=why)
+    champion, generation = site.champion(), site.ledger.generations.get(site.model, number)
+    verdict = Verdict("promote", (f"Promoted by hand: {why}",))
+    make_champion(site, generation, verdict, why=why, expected=champion.number)
     return generation
 
 
@@ -104,5 +121,5 @@ def rollback(site: Site, *, why: str, number: int | None = None) -> Generation:
         raise NotFound(f"generation {champion.number} of {site.model!r} is the first; there is nothing to roll back to")
     generation = site.ledger.generations.get(site.model, number)
     verdict = Verdict("promote", (f"Rolled back from generation {champion.number}: {why}",))
-    make_champion(site, generation, verdict, why=why)
+    make_champion(site, generation, verdict, why=why, expected=champion.number)
     return generation

@@ -140,7 +140,10 @@ class Gate(_Part):
     margin: Annotated[float, Field(ge=0)] = 0
     tolerance: Annotated[float, Field(ge=0)] = 0.005
     minimum_labels: Annotated[int, Field(ge=2)] = 30
-    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    bias_limit: Annotated[float, Field(gt=0)] = 0.1
+    groups: tuple[str, ...] = ()
+    memory_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
     approval: Literal["automatic", "manual"] = "automatic"
 
 
@@ -197,6 +200,13 @@ class Settings(BaseSettings):
             raise ValueError(
                 "training.loss 'cost' needs columns.costs: what saying a class costs where another is true"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _groups_are_categories(self) -> Self:
+        for name in self.gate.groups:
+            if name not in self.columns.categorical:
+                raise ValueError(f"gate.groups names {name!r}, which is not under columns.categorical")
         return self
 
     @model_validator(mode="after")

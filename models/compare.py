@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from records.comparison import Comparison, RegimeComparison
+from records.comparison import Bias, Comparison, RegimeComparison, Rule
 from records.drift import Estimate
 from records.errors import BadData
 
@@ -18,25 +17,35 @@ class Regime:
     """Both models' losses on the same rows, each of shape (n_rows,), with the rows' inclusion probabilities."""
 
     name: str
-    kind: Literal["must gain", "must not lose"]
+    kind: Rule
     champion_losses: NDArray[np.float64]
     challenger_losses: NDArray[np.float64]
     inclusion: NDArray[np.float64]
 
 
 def compare(
-    regimes: Sequence[Regime], *, model: str, champion: int, challenger: int, loss: str, alpha: float, seed: int = 0
+    regimes: Sequence[Regime],
+    *,
+    model: str,
+    champion: int,
+    challenger: int,
+    loss: str,
+    alpha: float,
+    biases: Sequence[Bias] = (),
+    looks: int = 1,
 ) -> Comparison:
-    """Return the gain in every regime with its two-sided interval at level `alpha` (see `gain`).
+    """Return the gain in every regime with its interval, each end of which errs with probability `alpha` (see `gain`).
 
-    `champion` and `challenger` are generation numbers. Nothing is drawn, so `seed` changes nothing today. Raises
-    `BadData` for arrays that do not fit together or an inclusion probability outside (0, 1].
+    Regimes that must not clearly lose share one `alpha` (Bonferroni), for each of them may refuse a good challenger.
+    `champion` and `challenger` are generation numbers. Raises `BadData` for arrays that do not fit together or an
+    inclusion probability outside (0, 1].
     """
-    del seed
+    n_vetoes = sum(regime.kind == "must not clearly lose" for regime in regimes)
     measured = []
     for regime in regimes:
         weights = _weights(regime)
         old, new = (np.asarray(each, dtype=float) for each in (regime.champion_losses, regime.challenger_losses))
+        level = alpha / n_vetoes if regime.kind == "must not clearly lose" else alpha
         measured.append(
             RegimeComparison(
                 name=regime.name,
@@ -44,10 +53,10 @@ def compare(
                 n_rows=len(weights),
                 champion_loss=_mean(old, weights),
                 challenger_loss=_mean(new, weights),
-                gain=gain(old - new, weights, alpha=alpha, steps=loss == "zero_one"),
+                gain=gain(old - new, weights, alpha=min(2 * level, 1.0), steps=loss == "zero_one"),
             )
         )
-    return Comparison(model, champion, challenger, loss, tuple(measured))
+    return Comparison(model, champion, challenger, loss, tuple(measured), tuple(biases), looks)
 
 
 def gain(

@@ -2,18 +2,22 @@
 
 import math
 
-from records.comparison import Comparison, RegimeComparison, Verdict
+from records.comparison import Bias, Comparison, RegimeComparison, Verdict
 
 MOST_LABELS = 100_000
 
 
-def judge(comparison: Comparison, *, margin: float, tolerance: float, minimum_labels: int) -> Verdict:
+def judge(
+    comparison: Comparison, *, margin: float, tolerance: float, minimum_labels: int, bias_limit: float = 1.0
+) -> Verdict:
     """Return whether the challenger may replace the champion, with every reason as a sentence.
 
     - *promote*: every "must gain" regime has at least `minimum_labels` rows and its interval of the gain lies above
-      `margin`, and in every "must not lose" regime it lies above `-tolerance` (non-inferiority).
-    - *keep*: in some "must gain" regime with enough rows the interval lies at or below `margin`, or in some "must not
-      lose" regime with enough rows below `-tolerance`: more labels would not help.
+      `margin`, in every "must not lose" regime it lies above `-tolerance` (non-inferiority), and nothing speaks clearly
+      against it.
+    - *keep*: in some "must gain" regime with enough rows the interval lies at or below `margin`, in some other regime
+      with enough rows below `-tolerance`, or the challenger's mean prediction is off by clearly more than `bias_limit`
+      and by more than the champion's: more labels would not help.
     - *needs review*: anything else, also when no regime must gain or a gain is undefined.
 
     All regimes have to pass together, so no correction for their number is needed (intersection-union test, Berger
@@ -40,6 +44,9 @@ def judge(comparison: Comparison, *, margin: float, tolerance: float, minimum_la
         reasons.append(_sentence(regime, limit, state, comparison.loss, minimum_labels))
         if state not in ("passed", "failed") and regime.kind == "must gain":  # nobody labels a holdout
             needed.append(_labels_needed(regime, limit, minimum_labels))
+    for bias in comparison.biases:
+        states.append("failed" if _is_biased(bias, bias_limit) else "passed")
+        reasons.append(_bias_sentence(bias, states[-1], bias_limit))
     if "failed" in states:
         return Verdict("keep", _first(reasons, states, "failed"))
     if not any(regime.kind == "must gain" for regime in comparison.regimes):
@@ -54,6 +61,8 @@ def judge(comparison: Comparison, *, margin: float, tolerance: float, minimum_la
 
 def _state(regime: RegimeComparison, limit: float, minimum_labels: int) -> str:
     low, high = regime.gain.low, regime.gain.high
+    if regime.kind == "must not clearly lose":
+        return "failed" if high < limit and regime.n_rows >= minimum_labels else "passed"
     if math.isnan(low) or math.isnan(high) or (regime.kind == "must gain" and regime.n_rows < minimum_labels):
         return "few"
     if low > limit:
@@ -71,7 +80,24 @@ def _sentence(regime: RegimeComparison, limit: float, state: str, loss: str, min
     if state == "few":
         return f"{said}: at least {minimum_labels} rows are needed."
     what = {"passed": "clearly above", "failed": "clearly not above", "unclear": "not clear against"}[state]
+    if regime.kind == "must not clearly lose" and state == "passed":
+        what = "not clearly below"
     return f"{said}: {what} {limit:g}."
+
+
+def _is_biased(bias: Bias, limit: float) -> bool:
+    low, high = bias.challenger.low, bias.challenger.high
+    clearly = max(low, -high, 0.0)  # how far the interval lies from 0
+    return clearly > limit and abs(bias.challenger.value) > abs(bias.champion.value)
+
+
+def _bias_sentence(bias: Bias, state: str, limit: float) -> str:
+    found = bias.challenger
+    end = f"clearly off by more than {limit:g}" if state == "failed" else f"not clearly off by more than {limit:g}"
+    return (
+        f"Its mean prediction of {bias.name!r} is {found.value:+.3f} from the answers"
+        f" ({found.low:+.3f} to {found.high:+.3f}; the champion's {bias.champion.value:+.3f}): {end}."
+    )
 
 
 def _labels_needed(regime: RegimeComparison, limit: float, minimum_labels: int) -> int:

@@ -6,6 +6,7 @@ from typing import Literal
 from records.drift import Estimate
 
 Outcome = Literal["promote", "keep", "needs review"]
+Rule = Literal["must gain", "must not lose", "must not clearly lose"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +14,12 @@ class RegimeComparison:
     """Both models on one set of rows: a drifted slice's audit labels, or a kept holdout.
 
     `gain` is the champion's mean loss minus the challenger's, weighted by 1 / inclusion probability and paired by
-    row, so positive is better. `kind` says whether the challenger must gain here or must not lose.
+    row, so positive is better. `kind` says what is demanded here: a gain, that there is no loss beyond the tolerance,
+    or (of few rows, which could not show that) only that such a loss is not shown.
     """
 
     name: str
-    kind: Literal["must gain", "must not lose"]
+    kind: Rule
     n_rows: int
     champion_loss: float
     challenger_loss: float
@@ -25,14 +27,32 @@ class RegimeComparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Bias:
+    """Calibration in the large: what both models predict on average minus what people answered, weighted.
+
+    `name` is a class, then the bias is in probability; or the target, then it is in standard deviations of the answers.
+    """
+
+    name: str
+    n_rows: int
+    champion: Estimate
+    challenger: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """Champion against challenger over every regime that matters; measured, not judged."""
+    """Champion against challenger over every regime that matters; measured, not judged.
+
+    `looks` is how often the labels of these windows were looked at, this time included.
+    """
 
     model: str
     champion: int
     challenger: int
     loss: str
     regimes: tuple[RegimeComparison, ...]
+    biases: tuple[Bias, ...] = ()
+    looks: int = 1
 
 
 @dataclass(frozen=True, slots=True)

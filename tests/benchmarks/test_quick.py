@@ -18,6 +18,7 @@ FIGURES = {
     },
     "label_bill": {"labels_saved_share"},
     "exchange": {"schedules", "lost", "duplicated", "push_ratio", "pull_ratio"},
+    "gate": {"false_promotion_rate", "power", "forgetting_passed_rate"},
     "scale": {
         "speedup_vs_evidently_1m",
         "peak_mib_10m",

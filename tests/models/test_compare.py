@@ -27,8 +27,8 @@ def test_swapping_the_models_turns_the_gain_and_its_interval_round(
     cases: list[tuple[float, float, float]], loss: str
 ) -> None:
     old, new, inclusion = (np.array(column) for column in zip(*cases, strict=True))
-    (ahead,) = compare([regime(old, new, inclusion)], **WHO, loss=loss, alpha=0.05, seed=0).regimes
-    (back,) = compare([regime(new, old, inclusion)], **WHO, loss=loss, alpha=0.05, seed=0).regimes
+    (ahead,) = compare([regime(old, new, inclusion)], **WHO, loss=loss, alpha=0.025).regimes
+    (back,) = compare([regime(new, old, inclusion)], **WHO, loss=loss, alpha=0.025).regimes
     assert math.isclose(ahead.gain.value, -back.gain.value, abs_tol=1e-12)
     assert math.isclose(ahead.gain.low, -back.gain.high, abs_tol=1e-9)
     assert math.isclose(ahead.gain.high, -back.gain.low, abs_tol=1e-9)
@@ -40,7 +40,7 @@ def test_the_gain_is_the_difference_of_the_losses_and_inside_its_interval(
     cases: list[tuple[float, float, float]],
 ) -> None:
     old, new, inclusion = (np.array(column) for column in zip(*cases, strict=True))
-    (one,) = compare([regime(old, new, inclusion)], **WHO, loss="brier", alpha=0.05, seed=0).regimes
+    (one,) = compare([regime(old, new, inclusion)], **WHO, loss="brier", alpha=0.025).regimes
     assert math.isclose(one.gain.value, one.champion_loss - one.challenger_loss, abs_tol=1e-9)
     assert one.gain.low <= one.gain.value <= one.gain.high
 
@@ -53,13 +53,13 @@ def test_equal_weights_give_students_paired_interval() -> None:
 
 
 def test_a_row_drawn_with_half_the_probability_counts_twice() -> None:
-    (one,) = compare([regime([1, 0], [0, 0], [0.5, 1])], **WHO, loss="brier", alpha=0.05, seed=0).regimes
+    (one,) = compare([regime([1, 0], [0, 0], [0.5, 1])], **WHO, loss="brier", alpha=0.025).regimes
     assert math.isclose(one.gain.value, 2 / 3)
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_fewer_than_two_rows_have_no_gain(n: int) -> None:
-    (one,) = compare([regime([0.5] * n, [0.25] * n)], **WHO, loss="brier", alpha=0.05, seed=0).regimes
+    (one,) = compare([regime([0.5] * n, [0.25] * n)], **WHO, loss="brier", alpha=0.025).regimes
     assert one.n_rows == n
     assert all(map(math.isnan, (one.gain.value, one.gain.low, one.gain.high)))
 
@@ -99,10 +99,10 @@ def test_the_interval_covers_the_truth_as_often_as_it_promises(n: int, steps: bo
 
 def test_arrays_of_different_lengths_are_refused() -> None:
     with pytest.raises(BadData, match=r"'evenings' has arrays of \[1, 2\] rows"):
-        compare([regime([1, 0], [1], [1, 1])], **WHO, loss="brier", alpha=0.05, seed=0)
+        compare([regime([1, 0], [1], [1, 1])], **WHO, loss="brier", alpha=0.025)
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, 1.5, math.nan])
 def test_an_impossible_inclusion_probability_is_refused(wrong: float) -> None:
     with pytest.raises(BadData, match="inclusion probability of"):
-        compare([regime([1, 0], [1, 0], [1, wrong])], **WHO, loss="brier", alpha=0.05, seed=0)
+        compare([regime([1, 0], [1, 0], [1, wrong])], **WHO, loss="brier", alpha=0.025)

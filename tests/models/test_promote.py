@@ -1,5 +1,5 @@
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 from models.compare import Regime, compare
 from models.promote import judge
 from models.review import comparison_note
-from records.comparison import Comparison, RegimeComparison, Verdict
+from records.comparison import Bias, Comparison, RegimeComparison, Rule, Verdict
 from records.drift import Estimate
 
-Kind = Literal["must gain", "must not lose"]
 GATE: dict[str, Any] = {"margin": 0.0, "tolerance": 0.005, "minimum_labels": 30}
 
 
-def found(kind: Kind, low: float, high: float, n: int = 100, name: str = "evenings") -> RegimeComparison:
+def found(kind: Rule, low: float, high: float, n: int = 100, name: str = "evenings") -> RegimeComparison:
     return RegimeComparison(name, kind, n, 0.25, 0.25 - (low + high) / 2, Estimate((low + high) / 2, low, high))
 
 
@@ -100,7 +99,7 @@ def test_a_promoted_challenger_has_its_evidence_and_a_settled_verdict_asks_for_n
 def simulated(generator: np.random.Generator, gain_on_slice: float, loss_on_holdout: float) -> str:
     """300 audit labels of which 10 % and more are discordant, and a holdout of 2 000 rows, as zero-one losses."""
 
-    def regime(name: str, kind: Kind, n: int, shift: float, discordant: float) -> Regime:
+    def regime(name: str, kind: Rule, n: int, shift: float, discordant: float) -> Regime:
         flips = generator.choice(
             [1.0, 0.0, -1.0], n, p=[(discordant + shift) / 2, 1 - discordant, (discordant - shift) / 2]
         )
@@ -111,7 +110,7 @@ def simulated(generator: np.random.Generator, gain_on_slice: float, loss_on_hold
         regime("holdout", "must not lose", 2000, -loss_on_holdout, 0.04),
     ]
     who: dict[str, Any] = {"model": "flights", "champion": 1, "challenger": 2}
-    measured = compare(regimes, **who, loss="zero_one", alpha=0.05, seed=0)
+    measured = compare(regimes, **who, loss="zero_one", alpha=0.025)
     return judge(measured, margin=0.0, tolerance=0.02, minimum_labels=30).outcome
 
 
@@ -130,6 +129,50 @@ def test_a_challenger_that_forgets_more_than_the_tolerance_is_hardly_ever_promot
 
 def test_a_truly_better_challenger_is_mostly_promoted() -> None:
     assert promoted(0.06, 0.0) >= 0.8
+
+
+def test_a_clear_loss_in_one_small_regime_keeps_the_champion_and_an_unclear_one_does_not() -> None:
+    gains = (found("must gain", 0.01, 0.05), HOLDOUT)
+    kept = verdict(*gains, found("must not clearly lose", -0.2, -0.1, name="rain"))
+    assert kept.outcome == "keep"
+    assert kept.reasons[0].startswith("On rain the gain in brier loss is -0.1500")
+    unclear = verdict(*gains, found("must not clearly lose", -0.2, 0.0, name="rain"))
+    assert unclear.outcome == "promote"
+    assert unclear.reasons[-1].endswith("not clearly below -0.005.")
+    assert verdict(*gains, found("must not clearly lose", -0.2, -0.1, n=29)).outcome == "promote"
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "outcome"),
+    [
+        (0.0, (0.2, 0.15, 0.25), "keep"),
+        (0.0, (-0.2, -0.25, -0.15), "keep"),
+        (0.3, (0.2, 0.15, 0.25), "promote"),  # the champion is worse
+        (0.0, (0.2, 0.05, 0.35), "promote"),  # it may be less
+    ],
+)
+def test_a_challenger_whose_mean_prediction_is_clearly_off_is_not_promoted(
+    champion: float, challenger: tuple[float, float, float], outcome: str
+) -> None:
+    bias = Bias("late", 300, Estimate(champion, champion, champion), Estimate(*challenger))
+    comparison = Comparison("flights", 1, 2, "brier", (found("must gain", 0.01, 0.05), HOLDOUT), (bias,))
+    decided = judge(comparison, **GATE, bias_limit=0.1)
+    assert decided.outcome == outcome
+    said = next(reason for reason in decided.reasons if "mean prediction of 'late'" in reason)
+    assert said.endswith("clearly off by more than 0.1.")
+
+
+def test_regimes_that_may_only_refuse_share_their_error() -> None:
+    rng = np.random.default_rng(0)
+    alone, *four = (
+        Regime(str(n), "must not clearly lose", rng.random(50), rng.random(50), np.ones(50)) for n in range(5)
+    )
+    who: dict[str, Any] = {"model": "m", "champion": 1, "challenger": 2, "loss": "brier", "alpha": 0.05}
+    (single,) = compare([alone], **who).regimes
+    among = compare([alone, *four], **who).regimes[0]
+    assert among.gain.value == single.gain.value
+    assert among.gain.low < single.gain.low
+    assert among.gain.high > single.gain.high
 
 
 def test_the_reviewers_note_holds_the_gain_in_points_the_reasons_and_a_table() -> None:

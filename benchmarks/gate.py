@@ -1,0 +1,101 @@
+"""How often the gate is wrong: `python -m benchmarks.gate [--quick]`."""
+
+import numpy as np
+
+from benchmarks.report import Findings, Steps, Table, run
+from benchmarks.trials import ALPHA, TOLERANCE, Trial, row_sets, verdict
+from records.comparison import Verdict
+
+ABOUT = (
+    "Challengers whose true gains are planted are compared and judged by the product's own code at its default"
+    f" settings (alpha {ALPHA:g}, tolerance {TOLERANCE:g}) on 300 audit labels in the drifted slices, 100 outside, 100"
+    " kept of an earlier window, and 20 000 holdout rows. It must not clearly lose in either slice, outside, in any of"
+    " three groups, nor on the kept labels. On 10 % of the slices' rows and 2 % of the holdout's one model is right and"
+    " the other wrong, unless said otherwise."
+)
+
+_NO_BETTER = (
+    Trial("no better anywhere"),
+    Trial("no better, Brier loss", smooth=True),
+    Trial("no better, inclusion probabilities differ 10-fold", unequal=10),
+    Trial("no better in the slices, better elsewhere", rest_gain=0.05, holdout_gain=0.01),
+    Trial("no better, 60 labels", n_audit=60),
+    Trial("no better, three windows in a row on the same labels and new ones", n_looks=3),
+)
+_BETTER = (
+    Trial("5 points better", gain=0.05),
+    Trial("5 points better, Brier loss", gain=0.05, smooth=True),
+    Trial("5 points better, inclusion probabilities differ 2-fold", gain=0.05, unequal=2),
+    Trial("5 points better, inclusion probabilities differ 10-fold", gain=0.05, unequal=10),
+    Trial("5 points better, 2 000 holdout rows", gain=0.05, n_holdout=2_000),
+    Trial("5 points better, 10 % of 20 000 holdout rows discordant", gain=0.05, holdout_discordant=0.1),
+    Trial("5 points better, 150 labels", gain=0.05, n_audit=150),
+    Trial("3 points better", gain=0.03),
+    Trial("3 points better, three windows in a row", gain=0.03, n_looks=3),
+)
+_FORGETTING = (
+    Trial("5 points better, forgets just the tolerance", gain=0.05, holdout_gain=-TOLERANCE),
+    Trial("the same, 2 000 holdout rows", gain=0.05, holdout_gain=-TOLERANCE, n_holdout=2_000),
+    Trial("the same, Brier loss", gain=0.05, holdout_gain=-TOLERANCE, smooth=True),
+    Trial("5 points better, forgets twice the tolerance", gain=0.05, holdout_gain=-2 * TOLERANCE),
+)
+_FORGOTTEN = tuple(
+    Trial(f"5 points better, forgets {round(100 * lost)} points of an earlier window", 0.05, memory_gain=-lost)
+    for lost in (0.05, 0.1, 0.2, 0.3)
+)
+
+
+def measure(quick: bool, steps: Steps) -> Findings:
+    """Judge every trial many times."""
+    n_runs = 50 if quick else 1_000
+    trials = (*_NO_BETTER, *_BETTER, *_FORGETTING, *_FORGOTTEN)
+    found: dict[Trial, list[Verdict]] = {}
+    with steps.counted("verdicts", len(trials) * n_runs) as step:
+        for number, trial in enumerate(trials):
+            found[trial] = []
+            for seed in range(n_runs):
+                found[trial].append(_last(trial, np.random.default_rng([number, seed])))
+                step()
+    tables = [
+        Table(title, ("challenger", *_OUTCOMES), [(trial.name, *_shares(found[trial])) for trial in some])
+        for title, some in (
+            ("No better: each promotion is an error", _NO_BETTER),
+            ("Better: each promotion is right", _BETTER),
+            ("Better, but it forgets: each promotion is an error", _FORGETTING),
+            ("What 100 kept labels of one earlier window notice", _FORGOTTEN),
+        )
+    ]
+    return Findings(
+        f"{ABOUT} {n_runs:,} verdicts for each row.",
+        tables,
+        {
+            "false_promotion_rate": max(_shares(found[trial])[0] for trial in _NO_BETTER),
+            "power": _shares(found[_BETTER[0]])[0],
+            "forgetting_passed_rate": max(_shares(found[trial])[0] for trial in _FORGETTING),
+            "power_small_holdout": _shares(found[_BETTER[4]])[0],
+            "runs": n_runs,
+        },
+    )
+
+
+_OUTCOMES = ("promote", "keep", "needs review")
+
+
+def _last(trial: Trial, rng: np.random.Generator) -> Verdict:
+    """The first verdict that decides, or the last one; every look adds a window's labels."""
+    found = row_sets(trial, rng)
+    for look in range(trial.n_looks):
+        if look:
+            found = found.extended(row_sets(trial, rng))
+        decided = verdict(found, looks=look)
+        if decided.outcome != "needs review":
+            break
+    return decided
+
+
+def _shares(verdicts: list[Verdict]) -> tuple[float, ...]:
+    return tuple(float(np.mean([one.outcome == outcome for one in verdicts])) for outcome in _OUTCOMES)
+
+
+if __name__ == "__main__":
+    run("gate", measure, about=ABOUT)
