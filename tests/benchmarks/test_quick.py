@@ -19,6 +19,7 @@ FIGURES = {
     "label_bill": {"labels_saved_share"},
     "exchange": {"schedules", "lost", "duplicated", "push_ratio", "pull_ratio"},
     "gate": {"false_promotion_rate", "power", "forgetting_passed_rate"},
+    "acceleration": {"speedup", "score_difference"},
     "scale": {
         "speedup_vs_evidently_1m",
         "peak_mib_10m",
