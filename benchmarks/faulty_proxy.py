@@ -44,7 +44,7 @@ class Proxy:
         self._late: list[threading.Thread] = []
         self._client = httpx.Client(base_url=upstream, timeout=60, trust_env=False)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"proxy": self}))
-        self._server.daemon_threads = True
+        self._server.daemon_threads = False  # closing waits for what is under way at the server
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 

@@ -3,11 +3,12 @@
 import pandas as pd
 from typer.testing import CliRunner
 
+from benchmarks.payments import QUIET, START, week
 from flows import cli
 from flows.artifacts import watched_page
 from flows.watch import watch
 from records.batch import Batch
-from tests.flows.conftest import QUIET, START, World, week
+from tests.flows.conftest import World
 
 
 def change(world: World, **columns) -> None:

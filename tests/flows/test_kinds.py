@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.payments import CHANGED, QUIET, TOML, payments, week
 from flows.adopt import adopt
 from flows.learn import learn
 from flows.watch import watch
 from labeling.studio import InMemoryStudio
 from models.memory_registry import InMemoryRegistry
-from tests.flows.conftest import CHANGED, QUIET, TOML, World, payments, watch_until_asked, week
+from tests.flows.conftest import World, watch_until_asked
 
 WORDS = np.array(["rent", "gift", "order", "thanks", "refund", "invoice", "june", "share", "trip", "late"])
 

@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 from typer.testing import CliRunner
 
+from benchmarks.payments import CHANGED, QUIET, week
 from flows import cli
 from flows.adopt import adopt
 from flows.artifacts import learned_page, watched_page
@@ -40,7 +41,7 @@ from records.generation import Snapshot
 from records.label import Ask
 from records.slice import OneOf, Slice, SliceReport
 from store.wire import encode
-from tests.flows.conftest import CHANGED, QUIET, World, watch_until_asked, week
+from tests.flows.conftest import World, watch_until_asked
 
 
 def test_adopting_puts_generation_1_in_charge_in_ledger_and_registry(world):

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from benchmarks.payments import TOML, payments
 from flows import people
 from flows.adopt import adopt
 from flows.collect import collect
@@ -21,7 +22,7 @@ from labeling import answers
 from labeling.studio import InMemoryStudio
 from models.memory_registry import InMemoryRegistry
 from records.errors import ServiceDown
-from tests.flows.conftest import TOML, World, payments, watch_until_asked
+from tests.flows.conftest import World, watch_until_asked
 
 CROWD = "budget = 120\noverlap = 2\ngold_share = 0.1\nsuggest = 0.5"
 

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+from benchmarks.payments import CHANGED, week
 from flows.evidence import audit_labels, kept_labels, settled, teaching_labels
 from flows.regimes import regimes_of
 from records.comparison import Comparison
 from records.decay import Judgement
-from tests.flows.conftest import CHANGED, World, week
+from tests.flows.conftest import World
 
 
 def judged(world: World):

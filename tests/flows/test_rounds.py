@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from benchmarks.payments import CHANGED, QUIET, week
 from flows.ask import left_this_week
 from flows.collect import collect
 from flows.evidence import settled, teaching_labels
@@ -18,7 +19,7 @@ from records.comparison import Verdict
 from records.decay import Judgement
 from records.errors import ServiceDown
 from store.labels import Labels
-from tests.flows.conftest import CHANGED, QUIET, World, watch_until_asked, week
+from tests.flows.conftest import World, watch_until_asked
 
 
 @pytest.fixture

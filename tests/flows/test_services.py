@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.payments import CHANGED, QUIET, payments, week
 from deploy import bots, services
 from flows.adopt import adopt
 from flows.settings import Settings, load_settings
@@ -23,7 +24,7 @@ from flows.site import Site
 from flows.status import status
 from records.batch import Batch
 from tests.conftest import START_SECONDS, LabelStudio, PrefectServer
-from tests.flows.conftest import CHANGED, QUIET, World, payments, week
+from tests.flows.conftest import World
 
 pytestmark = pytest.mark.services
 

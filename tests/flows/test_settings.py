@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.payments import TOML, WEEK
 from flows.settings import load_settings
 from flows.starter import starter
 from records.errors import BadSettings
 from records.window import last_complete
-from tests.flows.conftest import TOML, WEEK
 
 
 def load(folder: Path, text: str):

@@ -1,0 +1,72 @@
+"""Every outside effect of a process as two points, before and after it, at any of which the process can be killed."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_MLFLOW = (
+    *("create_run", "create_logged_model", "log_batch", "log_inputs", "log_outputs", "log_model_artifacts"),
+    *("finalize_logged_model", "log_artifact", "log_text", "log_metric", "set_tag", "set_terminated"),
+    *("create_registered_model", "create_model_version", "set_registered_model_alias", "set_model_version_tag"),
+    *("delete_registered_model_alias", "set_logged_model_tags", "update_model_version"),
+)
+_WRITING = ("POST", "PATCH", "PUT", "DELETE")
+
+
+class Points:
+    """The points a process has passed, in order, by name; at number `kill_at` it is killed as a power cut would."""
+
+    def __init__(self, kill_at: int | None = None) -> None:
+        self.passed: list[str] = []
+        self._kill_at = kill_at
+
+    def at(self, name: str) -> None:
+        """Pass a point, or die there."""
+        self.passed.append(name)
+        if len(self.passed) == self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def watch(self) -> None:
+        """Watch every effect of this process from now on: commits, files put in place, MLflow, Label Studio."""
+        import httpx
+        from mlflow import MlflowClient
+        from sqlalchemy import event
+        from sqlalchemy.orm import Session
+
+        for owner, name, what in (
+            (os, "fsync", "files: written"),
+            (Path, "rename", "files: put in place"),
+            (Path, "replace", "files: put in place"),
+            *((MlflowClient, name, f"MLflow: {name}") for name in _MLFLOW),
+        ):
+            if hasattr(owner, name):
+                setattr(owner, name, self._watched(getattr(owner, name), lambda *_, what=what: what))
+        event.listen(Session, "before_commit", lambda one: self._commit("before", one))
+        event.listen(Session, "after_commit", lambda one: self._commit("after", one))
+        httpx.Client.send = self._watched(httpx.Client.send, _request)  # type: ignore[method-assign]
+
+    def _commit(self, when: str, session: Any) -> None:
+        if session.get_bind().get_execution_options().get("driftloop_writes", False):
+            self.at(f"{when} ledger: commit")
+
+    def _watched(self, effect: Callable[..., Any], named: Callable[..., str | None]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            name = named(*arguments)
+            if name is None:
+                return effect(*arguments, **options)
+            self.at(f"before {name}")
+            result = effect(*arguments, **options)
+            self.at(f"after {name}")
+            return result
+
+        return call
+
+
+def _request(_client: object, request: Any, *_: object) -> str | None:
+    """What a request to Label Studio does, without the numbers in its address; None if it only reads."""
+    if request.method not in _WRITING:
+        return None
+    parts = [part for part in request.url.path.split("/") if part and not part.isdigit()]
+    return f"Label Studio: {request.method} {'/'.join(parts)}"
