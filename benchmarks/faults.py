@@ -25,8 +25,8 @@ from labeling import answers
 ABOUT = (
     "The loop on a small model, with a SQLite ledger, a real MLflow store and a real Label Studio server. Every commit,"
     " file, MLflow call and request to Label Studio is a point before and a point after; at each of a spread of them"
-    " the process is killed (SIGKILL) and the same command is run again. What is left is compared with a run that nobody"
-    " killed: generations, promotions, asked rows, labels, tasks, MLflow runs and versions, the alias."
+    " the process is killed (SIGKILL) and the same command is run again. What is left is compared with a run that"
+    " nobody killed: generations, promotions, asked rows, labels, tasks, MLflow runs and versions, the alias."
 )
 _PROCESSES = multiprocessing.get_context("fork")  # each victim starts with everything loaded
 _SETTINGS = TOML.replace('["linear", "random_forest"]', '["linear"]\nserving = "stock"')
@@ -150,7 +150,7 @@ def spread(points: Sequence[str], n: int) -> list[int]:
     """Return the numbers (from 1) of `n` points: one of each name in random order, then another of each, and so on.
 
     >>> spread(["a", "b", "a", "c", "a"], 3)
-    [2, 4, 5]
+    [2, 3, 4]
     """
     chance, seen = random.Random(0), Counter[str]()
     order = list(enumerate(points, start=1))
