@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from flows.promote import make_champion, settle_promotions
 from flows.retrain import save_generation
+from flows.review import refresh
 from flows.site import Site
 from flows.watch import Run, by_hand
 from models.encoded import encoded_types
@@ -148,6 +149,7 @@ def put_in_charge(site: Site, generation: Generation) -> None:
     """Make the adopted generation champion."""
     verdict = Verdict("promote", ("Adopted as the first generation.",))
     make_champion(site, generation, verdict, why="adopted")
+    refresh(site, [generation.number])
 
 
 def in_holdout(row_keys: pd.Series, share: float, *, seed: int) -> NDArray[np.bool_]:

@@ -1,7 +1,8 @@
 """The one door to MLflow: where generations are kept and reviewed.
 
 One experiment and one registered model per monitored model, both under its name; one run (`gen-003`) and one version
-per generation, and a child run per candidate it was chosen from. The alias `champion` says which version is in charge. MLflow's global state is not touched.
+per generation, and a child run per candidate it was chosen from. The alias `champion` says which version is in
+charge. MLflow's global state is not touched.
 """
 
 import json
