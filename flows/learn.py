@@ -7,6 +7,7 @@ from flows.compare import compare
 from flows.judge import ask_more, judge, look
 from flows.promote import promote, settle_promotions
 from flows.retrain import retrain
+from flows.shadow import score_shadows
 from flows.site import Site
 from flows.watch import Run, by_hand
 from records.comparison import Verdict
@@ -33,7 +34,9 @@ class Learned:
 def learn(site: Site, *, run: Run = by_hand, impatient: bool = False) -> tuple[Learned, ...]:
     """Take every open label request as far as its answers allow; `impatient` waits for nobody and asks no more."""
     run(settle_promotions, site)
-    return tuple(_learn_one(site, item.request, run, impatient) for item in site.ledger.requests.open(site.model))
+    learned = tuple(_learn_one(site, item.request, run, impatient) for item in site.ledger.requests.open(site.model))
+    run(score_shadows, site)
+    return learned
 
 
 def _learn_one(site: Site, request: LabelRequest, run: Run, impatient: bool) -> Learned:

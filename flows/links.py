@@ -1,9 +1,9 @@
 """Where the pieces of a generation's record can be opened: MLflow, Label Studio, files."""
 
+from pathlib import Path
 from urllib.parse import quote
 
 from flows.site import Site
-from flows.watch import drift_page
 from models.faults import public
 from records.drift import Alarm
 from records.generation import Generation
@@ -21,6 +21,11 @@ def report_link(site: Site, alarm: Alarm) -> str:
         # MLflow finds a run whichever experiment the address names, and shows the page instead of downloading it.
         return f"{run_link(site, generation)}/artifacts/{quote(path.name)}?{_SHOWN_AS_MODELS}"
     return path.as_uri()
+
+
+def drift_page(site: Site, window: Window) -> Path:
+    """Where the drift report of an alarming window is kept."""
+    return site.settings.folder / "reports" / f"drift-{window.name}.html"
 
 
 def run_link(site: Site, generation: Generation) -> str:
@@ -48,7 +53,7 @@ def lineage(site: Site, generation: Generation, window: Window | None, alarm: Al
         Link("snapshot", f"{snapshot.digest}: {snapshot.n_train:,} train, {snapshot.n_holdout:,} holdout rows")
     )
     if alarm is not None and alarm.raised and drift_page(site, alarm.window).exists():
-        links.append(Link("Evidently's report", drift_page(site, alarm.window).name, report_link(site, alarm)))
+        links.append(Link("Evidently report", drift_page(site, alarm.window).name, report_link(site, alarm)))
     if window is not None and (project := site.ledger.requests.project(site.model, window)) is not None:
         place = f"{services.label_studio}/projects/{project}/data"
         links.append(Link("Label Studio project", str(project), place))

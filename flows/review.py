@@ -11,9 +11,8 @@ import pandas as pd
 from flows.champions import reigns
 from flows.evidence import audit_labels
 from flows.figures import figures_of
-from flows.links import lineage
+from flows.links import drift_page, lineage
 from flows.site import Site
-from flows.watch import drift_page
 from models.entry import Rows
 from models.review import champion_note, review_note
 from models.review_page import render
@@ -94,6 +93,8 @@ def gather(site: Site, generation: Generation, window: Window | None) -> Review:
         shadow_scores=tuple(
             one for one in ledger.steps.history(model, "shadow score", ShadowScore) if one.challenger == number
         ),
+        margin=site.settings.gate.margin,
+        tolerance=site.settings.gate.tolerance,
         n_taught=sum(number in item.trained for item in ledger.labels.of(model)),
     )
     if window is None:

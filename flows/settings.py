@@ -142,6 +142,7 @@ class Gate(_Part):
     minimum_labels: Annotated[int, Field(ge=2)] = 30
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     approval: Literal["automatic", "manual"] = "automatic"
+    shadow: bool = True
 
 
 class Services(_Part):

@@ -66,6 +66,7 @@ question = "Is this transaction fraudulent?"   # what a labeler is asked about e
 # minimum_labels = 30                 # audit labels below which nothing is decided
 # alpha = 0.05                        # chance of a wrong promotion
 # approval = "automatic"              # "manual" waits for `driftloop promote`
+# shadow = true                       # a challenger kept out predicts later windows too, for information only
 
 [services]
 # folder = ".driftloop"               # snapshots, batch samples and reports

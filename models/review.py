@@ -3,7 +3,7 @@
 import pandas as pd
 
 from models.entry import Note, Rows
-from models.naming import bounded
+from models.naming import bounded, metric_name
 from models.review_words import headline
 from records.comparison import Comparison, Verdict
 from records.review import Measured, Review
@@ -63,7 +63,9 @@ def review_note(review: Review, *, page: str, plots: dict[str, bytes], rows: Row
     )
     return Note(
         metrics=metrics,
-        tags=said | origin | {f"lineage.{link.what}": link.href or link.name for link in review.links},
+        tags=said
+        | origin
+        | {metric_name(f"lineage.{link.what.lower()}"): link.href or link.name for link in review.links},
         texts={"review.html": page},
         files=plots,
         description=_description(review),

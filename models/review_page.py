@@ -54,6 +54,12 @@ class _GainRow:
     champion_loss: float
     challenger_loss: float
     gain: Estimate
+    limit: float = 0.0
+
+    @property
+    def decides(self) -> bool:
+        """Whether the verdict follows from this row."""
+        return self.rule != "informs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,7 @@ def render(review: Review, *, style: str, state: str) -> str:
         comparison=review.comparison,
         figures=figures,
         measures=figures.measures if figures else (),
+        holdouts=list(dict.fromkeys(one.rows for one in figures.measures if one.rows != "audit")) if figures else [],
         curves=Markup(svg(calibration(curves))) if curves else "",
         judgement=judgement,
         decay_rows=list(reversed(decay_rows)),
@@ -155,8 +162,18 @@ def days(window: Window) -> str:
 def _gains(review: Review) -> list[_GainRow]:
     decided = review.comparison.regimes if review.comparison else ()
     named = {regime.name for regime in decided}
+    limits = {"must gain": review.margin, "must not lose": -review.tolerance}
     rows = [
-        _GainRow(one.name, one.kind, one.n_rows, one.champion_loss, one.challenger_loss, one.gain) for one in decided
+        _GainRow(
+            one.name,
+            one.kind,
+            one.n_rows,
+            one.champion_loss,
+            one.challenger_loss,
+            one.gain,
+            limits.get(one.kind, 0.0),
+        )
+        for one in decided
     ]
     for one in review.figures.gains if review.figures else ():
         if one.name not in named:

@@ -1,6 +1,7 @@
 """What a reviewer reads first: the state of a generation in a sentence, and what to do about it."""
 
 from dataclasses import dataclass
+from math import floor, isfinite, log10
 from typing import Literal
 
 from records.drift import Estimate
@@ -57,34 +58,34 @@ def headline(review: Review) -> Headline:
 _UNDO = "If that was wrong:"
 
 
-def number(value: float, *, signed: bool = False) -> str:
-    """Return a number as people read it: three decimals, more digits where it is small, `–` where it is not known.
+def number(value: float, *, signed: bool = False, like: float | None = None) -> str:
+    """Return a number as people read it, `–` where it is not known.
+
+    It has three decimals, or two significant digits where it, or what it stands beside (`like`), is small.
 
     >>> number(0.81234), number(0.00012), number(float("nan")), number(0.05, signed=True), number(1234.5)
     ('0.812', '0.00012', '–', '+0.050', '1,234')
+    >>> number(0.00012, like=0.5), number(float("inf"))
+    ('0.000', 'inf')
     """
-    if value != value:
-        return "–"
-    sign = "+" if signed else ""
-    if abs(value) >= 1000:
-        return f"{value:{sign},.0f}"
-    if value == 0 or abs(value) >= 0.0095:
-        return f"{value:{sign}.3f}"
-    return f"{value:{sign}.2g}"
+    if not isfinite(value):
+        return "–" if value != value else f"{value:+}" if signed else f"{value}"
+    scale = max(abs(value), abs(like or 0.0))
+    decimals = 0 if scale >= 1000 else 3 if scale >= 0.0095 or scale == 0 else 1 - floor(log10(scale))
+    return f"{value + 0.0:{'+' if signed else ''},.{decimals}f}".replace("-0.000", "0.000")
 
 
 def interval(estimate: Estimate, *, signed: bool = False) -> str:
-    """Return an estimate with its bounds.
+    """Return an estimate with its bounds, all with the same number of decimals.
 
-    >>> interval(Estimate(0.05, 0.01, 0.09), signed=True)
-    '+0.050 (+0.010 to +0.090)'
+    >>> interval(Estimate(0.05, 0.01, 0.09), signed=True), interval(Estimate(0.0001, -0.011, 0.012))
+    ('+0.050 (+0.010 to +0.090)', '0.000 (-0.011 to 0.012)')
     >>> interval(Estimate(0.8, float("nan"), float("nan")))
     '0.800'
     """
-    if estimate.low != estimate.low:
-        return number(estimate.value, signed=signed)
-    low, high = (number(bound, signed=signed) for bound in (estimate.low, estimate.high))
-    return f"{number(estimate.value, signed=signed)} ({low} to {high})"
+    like = max((abs(end) for end in (estimate.value, estimate.low, estimate.high) if isfinite(end)), default=None)
+    value, low, high = (number(end, signed=signed, like=like) for end in (estimate.value, estimate.low, estimate.high))
+    return value if estimate.low != estimate.low else f"{value} ({low} to {high})"
 
 
 def percent(share: float) -> str:

@@ -127,7 +127,10 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """Everything on a generation's review page; what is not known, or does not apply, is None or empty."""
+    """Everything on a generation's review page; what is not known, or does not apply, is None or empty.
+
+    A gain had to lie above `margin` where the challenger must gain, and above `-tolerance` where it must not lose.
+    """
 
     generation: Generation
     champion: int | None
@@ -148,3 +151,5 @@ class Review:
     figures: Figures | None = None
     shadows: tuple[Shadow, ...] = ()
     shadow_scores: tuple[ShadowScore, ...] = ()
+    margin: float = 0.0
+    tolerance: float = 0.0
