@@ -73,8 +73,8 @@ def _shadow(site: Site, batch: Batch) -> Shadow | None:
 
 
 def _predict(site: Site, batch: Batch, champion: Generation, challenger: Generation) -> Shadow:
-    pipelines = [site.registry.load(one.model_uri) for one in (champion, challenger)]
-    said = beside(*pipelines, site.sample(batch.window), site.schema)
+    old, new = (site.registry.load(one.model_uri) for one in (champion, challenger))
+    said = beside(old, new, site.sample(batch.window), site.schema)
     share_different, mean_distance = apart(said, site.schema)
     path = write_frame(said, predictions_path(site, batch.window))
     for old in sorted(path.parent.glob("*.parquet"))[:-KEPT_WINDOWS]:

@@ -58,7 +58,7 @@ def paired_gain(said: pd.DataFrame, known: pd.DataFrame, inclusion: Floats, sche
 
     `known` has the key and the target of rows among `said`, each drawn with its `inclusion` probability.
     """
-    rows = said.set_index("row_key").loc[known[schema.row_key].astype(str)]
+    rows = said.set_index("row_key").loc[known[schema.row_key].astype(str).tolist()]
     old, new = (_losses(rows, side, known, schema, loss) for side in SIDES)
     return gain(old - new, 1 / inclusion, alpha=0.05, steps=loss == "zero_one")
 
