@@ -7,7 +7,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from flows import people
 from flows.crowd import crowd
 from flows.learn import Learned
-from flows.links import report_link
+from flows.links import report_link, review_link
 from flows.markdown import bar, table, text
 from flows.site import Site
 from flows.tables import estimate_text, plain_text, ratio_text
@@ -104,6 +104,9 @@ def publish_learned(site: Site, learned: Learned) -> None:
     request = site.ledger.requests.get(site.model, learned.progress.window)
     if request is not None:
         page += f"\n\n{people.page(crowd(site, request))}"
+    if learned.challenger is not None:
+        link = review_link(site, site.ledger.generations.get(site.model, learned.challenger))
+        page += f"\n\nGo on to [the review of generation {learned.challenger}]({link})." if link else ""
     create_markdown_artifact(page, key=key, description=learned.progress.window.name)
 
 

@@ -33,6 +33,13 @@ def run_link(site: Site, generation: Generation) -> str:
     return f"{site.settings.services.mlflow}/#/experiments/0/runs/{generation.mlflow_run_id}"
 
 
+def review_link(site: Site, generation: Generation) -> str | None:
+    """Where the review page of a generation is shown, if MLflow has a server."""
+    if not _served(site):
+        return None
+    return f"{run_link(site, generation)}/artifacts/review.html?{_SHOWN_AS_MODELS}"
+
+
 def lineage(site: Site, generation: Generation, window: Window | None, alarm: Alarm | None) -> tuple[Link, ...]:
     """Return what a generation follows from, nearest first, each with an address where it has one."""
     services, snapshot = site.settings.services, generation.snapshot
