@@ -69,10 +69,11 @@ def lineage(site: Site, generation: Generation, window: Window | None, alarm: Al
 
 
 def _compare(site: Site, generation: Generation) -> str:
-    """Both runs side by side."""
+    """Both versions side by side: the page of MLflow's that compares two runs asks for the number of the experiment."""
     parent = site.ledger.generations.get(site.model, generation.parent or generation.number)
-    runs, anyone = quote(f'["{parent.mlflow_run_id}","{generation.mlflow_run_id}"]'), quote('["0"]')
-    return f"{site.settings.services.mlflow}/#/compare-runs?runs={runs}&experiments={anyone}&{_SHOWN_AS_MODELS}"
+    versions = ",".join(f'"{one.version}":"{one.mlflow_run_id}"' for one in (parent, generation))
+    name, runs = quote(f'"{site.model}"'), quote(f"{{{versions}}}")
+    return f"{site.settings.services.mlflow}/#/compare-model-versions?name={name}&runs={runs}&{_SHOWN_AS_MODELS}"
 
 
 def _served(site: Site) -> bool:

@@ -328,7 +328,7 @@ class MlflowRegistry:
         if note.rows:
             dataset = (note.rows.name, note.rows.digest[:36])
             self._log_metrics(run_id, of_rows, model_id=model_id, dataset=dataset, step=note.step)
-        self._log_metrics(run_id, {key: new[key] for key in new.keys() - of_rows.keys()}, step=note.step)
+        self._log_metrics(run_id, {key: new[key] for key in new if key not in of_rows}, step=note.step)
         described = {_NOTE: note.description} if note.description else {}
         tags = [RunTag(name, shortened(value, 5000)) for name, value in (dict(note.tags) | described).items()]
         if tags:

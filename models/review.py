@@ -15,8 +15,7 @@ def comparison_note(comparison: Comparison, verdict: Verdict) -> Note:
     rows = []
     for regime in comparison.regimes:
         gain = regime.gain
-        metrics |= bounded(f"gain.{regime.name}", gain)
-        metrics[f"rows.{regime.name}"] = float(regime.n_rows)
+        metrics |= bounded(f"gain.{regime.name}", gain) | {f"gain.{regime.name}.rows": float(regime.n_rows)}
         rows.append(
             {
                 "regime": regime.name,
@@ -61,11 +60,14 @@ def review_note(review: Review, *, page: str, plots: dict[str, bytes], rows: Row
     origin = {"cause": generation.cause or "adopted"} | (
         {"parent": str(generation.parent)} if generation.parent else {}
     )
+    lineage = {
+        metric_name(link.what.lower()): link.href or link.name
+        for link in review.links
+        if "MLflow" not in link.what and link.what not in ("snapshot", "registered model")
+    }
     return Note(
         metrics=metrics,
-        tags=said
-        | origin
-        | {metric_name(f"lineage.{link.what.lower()}"): link.href or link.name for link in review.links},
+        tags=said | origin | lineage,
         texts={"review.html": page},
         files=plots,
         description=_description(review),

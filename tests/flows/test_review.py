@@ -76,7 +76,7 @@ def test_champion_and_challenger_are_measured_on_the_same_audit_rows(learned):
     assert new.metrics["audit.accuracy"] > old.metrics["audit.accuracy"]
     comparison = learned.site().ledger.steps.get("payments", settled(learned.site())[0], "compare", Comparison)
     assert new.metrics["gain.drifted slices"] == comparison.regimes[0].gain.value
-    assert new.tags["lineage.label studio project"].endswith("/projects/1/data")
+    assert new.tags["label studio project"].endswith("/projects/1/data")
     assert (new.tags["parent"], new.version_tags["status"], old.version_tags["status"]) == ("1", "champion", "retired")
     assert new.candidates
     assert sum(one.tags["chosen"] == "yes" for one in new.candidates) == 1

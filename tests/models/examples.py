@@ -75,6 +75,7 @@ def review(name: str = "carrier", *, outcome: str = "promote", status: str = "ch
         reigns=(Reign(2, moment, None, f"because {name}"),) if status == "champion" else (),
         links=(
             Link("MLflow run", f"run of {name}", "http://127.0.0.1:5000/#/experiments/0/runs/1"),
+            Link("Label Studio project", "1", "http://127.0.0.1:8080/projects/1"),
             Link("snapshot", name, f"javascript:{name}"),
         ),
         window=WEEK,

@@ -132,10 +132,10 @@ def test_a_truly_better_challenger_is_mostly_promoted() -> None:
     assert promoted(0.06, 0.0) >= 0.8
 
 
-def test_the_reviewers_note_holds_the_gain_in_points_the_reasons_and_a_table() -> None:
+def test_the_reviewers_note_holds_the_gain_the_reasons_and_a_table() -> None:
     comparison = Comparison("flights", 1, 2, "brier", (found("must gain", 0.01, 0.05), HOLDOUT))
     note = comparison_note(comparison, judge(comparison, **GATE))
-    assert math.isclose(note.metrics["gain_pts/evenings"], 3)
+    assert math.isclose(note.metrics["gain.evenings"], 0.03)
     assert note.tags == {"decision": "promote", "champion": "1"}
     assert "| evenings | must gain | 100 | 0.25 | 0.22 | 0.03 | 0.01 | 0.05 |" in note.texts["comparison.md"]
     assert note.tables["comparison.json"]["regime"].tolist() == ["evenings", "the holdout"]

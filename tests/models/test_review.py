@@ -118,7 +118,8 @@ def test_both_runs_have_the_same_measures_under_the_same_names():
 def test_tags_have_names_that_mlflow_takes():
     tags = review_note(review(), page="", plots={}, rows=None).tags
     assert all(metric_name(name) == name for name in tags)
-    assert tags["lineage.mlflow run"].startswith("http")
+    assert tags["label studio project"] == "http://127.0.0.1:8080/projects/1"
+    assert "snapshot" not in tags  # it is there already, as its digest alone
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.floats(0.5, 20)), max_size=80))
