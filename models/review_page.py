@@ -43,7 +43,7 @@ def axis_of(estimates: Iterable[Estimate]) -> Axis:
     ends = [end for one in estimates for end in (one.value, one.low, one.high) if isfinite(end)] or [1.0]
     low, high = min(*ends, 0.0), max(*ends, 0.0)
     spare = 0.05 * (high - low) or 0.05
-    return Axis(round(low - spare, 12), round(high + spare, 12))
+    return Axis(low - spare, high + spare)
 
 
 @dataclass(frozen=True, slots=True)
