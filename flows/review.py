@@ -48,12 +48,13 @@ def publish_review(site: Site, number: int) -> Path:
     path = folder_of(site, number) / "review.html"
     if path.exists() and _STATE.format(state) in path.read_text(encoding="utf-8"):
         return path
-    page = render(review, style=STYLE, state=state)
-    drawn = plots(review)
+    page, first = render(review, style=STYLE, state=state), not path.exists()
+    drawn = plots(review) if first else {}  # what they show never changes, unlike who is in charge
     rows = _audited(site, review.figures) if review.figures else None
     note = review_note(review, page=page, plots=drawn, rows=rows)
-    site.registry.annotate(generation.mlflow_run_id, replace(note, artifacts=_files(site, review)))
-    if review.figures is not None:
+    files = _files(site, review) if first else ()
+    site.registry.annotate(generation.mlflow_run_id, replace(note, artifacts=files))
+    if review.figures is not None and number == _last_challenger(site, review.figures.champion):
         champion = site.ledger.generations.get(site.model, review.figures.champion)
         site.registry.annotate(champion.mlflow_run_id, champion_note(review, rows=rows))
     for name, content in drawn.items():
@@ -81,6 +82,7 @@ def refresh_all(site: Site) -> None:
 def gather(site: Site, generation: Generation, window: Window | None) -> Review:
     """Return what the ledger knows about a generation; it measures nothing."""
     ledger, model, number = site.ledger, site.model, generation.number
+    everything = ledger.labels.of(model)
     champion = ledger.generations.champion(model)
     stretches = tuple(one for one in reigns(ledger.promotions.history(model)) if one.generation == number)
     review = Review(
@@ -95,14 +97,14 @@ def gather(site: Site, generation: Generation, window: Window | None) -> Review:
         ),
         margin=site.settings.gate.margin,
         tolerance=site.settings.gate.tolerance,
-        n_taught=sum(number in item.trained for item in ledger.labels.of(model)),
+        n_taught=sum(number in item.trained for item in everything),
     )
     if window is None:
         return replace(review, links=lineage(site, generation, None, None))
     alarm = ledger.steps.get(model, window, "alarm", Alarm)
     found = ledger.steps.get(model, window, "slice", SliceReport)
     request = ledger.requests.get(model, window)
-    labels = ledger.labels.of(model, window=window)
+    labels = [item for item in everything if item.window == window]
     return replace(
         review,
         links=lineage(site, generation, window, alarm),
@@ -139,6 +141,12 @@ def candidates_of(site: Site, number: int) -> tuple[FitRecord, ...]:
     """What a generation was chosen from; empty where that was not kept."""
     path = folder_of(site, number) / "candidates.json"
     return decode(tuple[FitRecord, ...], path.read_text(encoding="utf-8")) if path.exists() else ()
+
+
+def _last_challenger(site: Site, champion: int) -> int:
+    """The last generation that a champion was measured beside: its run shows what both reached there."""
+    history = site.ledger.steps.history(site.model, "review", Figures)
+    return max(one.challenger for one in history if one.champion == champion)
 
 
 def _audited(site: Site, figures: Figures) -> Rows:

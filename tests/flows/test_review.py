@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -29,7 +30,7 @@ from records.batch import Batch
 from records.comparison import Comparison
 from records.errors import NotFound, ServiceDown
 from records.promotion import Promotion
-from records.review import Shadow, ShadowScore
+from records.review import Figures, Shadow, ShadowScore
 from store.wire import decode, encode
 from tests.flows.conftest import CHANGED, World, week
 from tests.models.conftest import FLIGHTS
@@ -94,6 +95,20 @@ def test_pages_follow_a_rollback_and_again_is_no_change(learned):
     assert {n: (folder_of(learned.site(), n) / "review.html").stat().st_mtime_ns for n in (1, 2)} == before
 
 
+def test_a_page_that_is_written_again_leaves_the_champion_what_it_reached_beside_its_last_challenger(learned):
+    site = learned.site()
+    (window,) = settled(site)
+    figures = site.ledger.steps.get("payments", window, "review", Figures)
+    with site.ledger.steps.claim("payments", week(CHANGED[-1]), "review") as claim:
+        claim.finish(replace(figures, challenger=3))
+    champion, page = run_of(learned, 1), folder_of(site, 2) / "review.html"
+    champion.tags["last challenger"] = "3"
+    page.unlink()
+    publish_review(learned.site(), 2)
+    assert page.exists()
+    assert champion.tags["last challenger"] == "3"
+
+
 def test_a_page_that_a_crash_left_out_is_written_by_the_next_run(asked, monkeypatch):
     asked.answer()
 
@@ -111,11 +126,11 @@ def test_a_page_that_a_crash_left_out_is_written_by_the_next_run(asked, monkeypa
 
 
 def test_the_page_can_be_written_again_from_the_ledger_alone(learned):
-    page = folder_of(learned.site(), 2) / "review.html"
+    page = publish_review(learned.site(), 2)  # its links lead into this folder now
     before = page.read_text()
     page.unlink()
-    for sample in (learned.settings.folder / "shadow").glob("*"):
-        sample.unlink()
+    for plot in (page.parent / "plots").iterdir():
+        plot.unlink()
     assert publish_review(learned.site(), 2) == page
     assert page.read_text() == before
 
