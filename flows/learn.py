@@ -7,6 +7,7 @@ from flows.compare import compare
 from flows.judge import ask_more, judge, look
 from flows.promote import promote, settle_promotions
 from flows.retrain import retrain
+from flows.review import refresh_all
 from flows.shadow import score_shadows
 from flows.site import Site
 from flows.watch import Run, by_hand
@@ -36,6 +37,7 @@ def learn(site: Site, *, run: Run = by_hand, impatient: bool = False) -> tuple[L
     run(settle_promotions, site)
     learned = tuple(_learn_one(site, item.request, run, impatient) for item in site.ledger.requests.open(site.model))
     run(score_shadows, site)
+    run(refresh_all, site)
     return learned
 
 

@@ -1,7 +1,7 @@
 """The review page of each generation: gathered from the ledger, kept in the site's folder and on the MLflow run."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -33,17 +33,18 @@ from store.wire import decode, encode
 _STATE = 'name="driftloop-state" content="{}"'
 
 
-def publish_review(site: Site, number: int) -> Path:
+def publish_review(site: Site, number: int, *, labels: Sequence[StoredLabel] | None = None) -> Path:
     """Write the review page of a generation where it is not up to date; return where it is. Again is no change.
 
-    The page in the site's folder is written last, so what a crash leaves out is made good the next time. Raises
-    `NotFound` for a generation that does not exist.
+    The page in the site's folder is written last, so what a crash leaves out is made good the next time. `labels` are
+    all of the model's, for a caller that has them. Raises `NotFound` for a generation that does not exist.
     """
+    labels = site.ledger.labels.of(site.model) if labels is None else labels
     generation = site.ledger.generations.get(site.model, number)
     window = cause_of(site, generation)
     if window is not None and (comparison := site.ledger.steps.get(site.model, window, "compare", Comparison)):
         figures_of(site, window, generation, comparison)
-    review = gather(site, generation, window)
+    review = gather(site, generation, window, labels)
     state = hashlib.sha256(f"{STYLE}{encode(review)}".encode()).hexdigest()[:16]
     path = folder_of(site, number) / "review.html"
     if path.exists() and _STATE.format(state) in path.read_text(encoding="utf-8"):
@@ -52,7 +53,7 @@ def publish_review(site: Site, number: int) -> Path:
     drawn = plots(review) if first else {}  # what they show never changes, unlike who is in charge
     rows = _audited(site, review.figures) if review.figures else None
     note = review_note(review, page=page, plots=drawn, rows=rows)
-    files = _files(site, review) if first else ()
+    files = _files(site, review, labels) if first else ()
     site.registry.annotate(generation.mlflow_run_id, replace(note, artifacts=files))
     if review.figures is not None and number == _last_challenger(site, review.figures.champion):
         champion = site.ledger.generations.get(site.model, review.figures.champion)
@@ -69,9 +70,11 @@ def refresh(site: Site, numbers: Iterable[int]) -> None:
 
     What happened is on the ledger already and must not fail for its page; the next `learn` tries again.
     """
-    for number in numbers:
-        with suppress(DriftloopError, OSError):
-            publish_review(site, number)
+    with suppress(DriftloopError, OSError):
+        labels = site.ledger.labels.of(site.model)
+        for number in numbers:
+            with suppress(DriftloopError, OSError):
+                publish_review(site, number, labels=labels)
 
 
 def refresh_all(site: Site) -> None:
@@ -79,10 +82,9 @@ def refresh_all(site: Site) -> None:
     refresh(site, (generation.number for generation in site.ledger.generations.all(site.model)))
 
 
-def gather(site: Site, generation: Generation, window: Window | None) -> Review:
-    """Return what the ledger knows about a generation; it measures nothing."""
+def gather(site: Site, generation: Generation, window: Window | None, labels: Sequence[StoredLabel]) -> Review:
+    """Return what the ledger knows about a generation, given all the model's labels; it measures nothing."""
     ledger, model, number = site.ledger, site.model, generation.number
-    everything = ledger.labels.of(model)
     champion = ledger.generations.champion(model)
     stretches = tuple(one for one in reigns(ledger.promotions.history(model)) if one.generation == number)
     review = Review(
@@ -97,14 +99,14 @@ def gather(site: Site, generation: Generation, window: Window | None) -> Review:
         ),
         margin=site.settings.gate.margin,
         tolerance=site.settings.gate.tolerance,
-        n_taught=sum(number in item.trained for item in everything),
+        n_taught=sum(number in item.trained for item in labels),
     )
     if window is None:
         return replace(review, links=lineage(site, generation, None, None))
     alarm = ledger.steps.get(model, window, "alarm", Alarm)
     found = ledger.steps.get(model, window, "slice", SliceReport)
     request = ledger.requests.get(model, window)
-    labels = [item for item in everything if item.window == window]
+    given = [item for item in labels if item.window == window and item.ask.purpose != "gold"]
     return replace(
         review,
         links=lineage(site, generation, window, alarm),
@@ -113,8 +115,8 @@ def gather(site: Site, generation: Generation, window: Window | None) -> Review:
         alarm=alarm,
         slices=found.slices if found else (),
         n_asked=sum(ask.purpose != "gold" for ask in request.asks) if request else 0,
-        n_labels=sum(item.ask.purpose != "gold" for item in labels),
-        n_audit=sum(item.ask.purpose == "audit" for item in labels),
+        n_labels=len(given),
+        n_audit=sum(item.ask.purpose == "audit" for item in given),
         judgement=ledger.steps.get(model, window, "judge", Judgement),
         comparison=ledger.steps.get(model, window, "compare", Comparison),
         verdict=ledger.steps.get(model, window, "promote", Verdict),
@@ -155,19 +157,19 @@ def _audited(site: Site, figures: Figures) -> Rows:
     return Rows("audit", digest(audit.frame), audit.frame.head(100), str(site.settings.folder / "batches"))
 
 
-def _files(site: Site, review: Review) -> tuple[Path, ...]:
+def _files(site: Site, review: Review, labels: Sequence[StoredLabel]) -> tuple[Path, ...]:
     """What stands beside the page: the manifest, and Evidently's report if the window alarmed."""
-    files = _manifest(site, review.generation)
+    files = _manifest(site, review.generation, labels)
     if review.window is not None and (report := drift_page(site, review.window)).exists():
         files.append(report)
     return tuple(files)
 
 
-def _manifest(site: Site, generation: Generation) -> list[Path]:
+def _manifest(site: Site, generation: Generation, given: Sequence[StoredLabel]) -> list[Path]:
     """What taught a generation: every row's key and weight, and the labels among them with who gave them."""
     home, key = folder_of(site, generation.number), site.schema.row_key
     rows, labels = home / "training.parquet", home / "labels.csv"
-    taught = [item for item in site.ledger.labels.of(site.model) if generation.number in item.trained]
+    taught = [item for item in given if generation.number in item.trained]
     if not rows.exists():
         train, _ = read(generation.snapshot)
         weight = train["weight"] if "weight" in train.columns else 1.0

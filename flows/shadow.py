@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flows.evidence import audit_labels
-from flows.review import refresh
 from flows.site import Site
 from flows.truth import known_answers
 from models.shadow import apart, beside, paired_gain
@@ -92,9 +91,7 @@ def _score_all(site: Site) -> int:
         if steps.get(site.model, one.window, "shadow score", ShadowScore) is None
         and predictions_path(site, one.window).exists()
     ]
-    scored = [one.challenger for one in waiting[-WAITING_WINDOWS:] if _score(site, one)]
-    refresh(site, set(scored))
-    return len(scored)
+    return sum(_score(site, one) for one in waiting[-WAITING_WINDOWS:])
 
 
 def _score(site: Site, one: Shadow) -> bool:

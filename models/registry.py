@@ -8,14 +8,12 @@ charge. MLflow's global state is not touched.
 import json
 import logging
 import os
-import pickle
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +24,7 @@ from models.candidates import candidate_runs
 from models.entry import Draft, Entry, Note, Registry, Rows
 from models.faults import public, translate
 from models.naming import candidate_table, defined, fit_metrics, fit_params, shortened
+from models.serialization import serialization
 from records.errors import BadData, BadSettings, Conflict, DriftloopError, NotFound
 from records.schema import Schema
 
@@ -206,7 +205,7 @@ class MlflowRegistry:
         from mlflow.entities import LoggedModelOutput
         from mlflow.models import Model
 
-        options = _serialization(draft.pipeline)
+        options = serialization(draft.pipeline)
         tags = {"generation": str(draft.number)}
         created = self._client.create_logged_model(
             experiment, draft.name, run_id, tags, fit_params(draft.fit), "sklearn"
@@ -375,37 +374,6 @@ class MlflowRegistry:
             if translated is None:
                 raise
             raise translated from None
-
-
-def _serialization(pipeline: Pipeline) -> dict[str, Any]:
-    """How a pipeline is kept: skops for plain scikit-learn, cloudpickle for sklearnex, which makes skops abort Python.
-
-    Raises `BadData` for a class that is neither, so that every model loads from what its requirements install.
-    """
-    common = ("scikit-learn", "numpy", "pandas")
-    content = pickle.dumps(pipeline)  # tells what is nested, too, and never aborts
-    if any(library in content for library in (b"sklearnex", b"onedal", b"daal4py")):
-        return {
-            "serialization_format": "cloudpickle",
-            "pip_requirements": _pinned(*common, "scikit-learn-intelex", "cloudpickle"),
-        }
-    import skops.io
-
-    types = skops.io.get_untrusted_types(data=skops.io.dumps(pipeline))
-    foreign = [name for name in types if name.partition(".")[0] not in ("sklearn", "numpy", "scipy")]
-    if foreign:
-        raise BadData(
-            f"the pipeline holds {foreign[0]!r}, which cannot be kept safely; use scikit-learn's classes only"
-        )
-    return {
-        "serialization_format": "skops",
-        "skops_trusted_types": types,
-        "pip_requirements": _pinned(*common, "skops"),
-    }
-
-
-def _pinned(*packages: str) -> list[str]:
-    return [f"{package}=={installed(package)}" for package in packages]
 
 
 def _signature(schema: Schema) -> Any:

@@ -65,6 +65,9 @@ def review_note(review: Review, *, page: str, plots: dict[str, bytes], rows: Row
         for link in review.links
         if "MLflow" not in link.what and link.what not in ("snapshot", "registered model")
     }
+    if review.n_asked and review.window is not None:
+        asked = f"{review.n_labels} labels of {review.n_asked} rows of {review.window.name}"
+        lineage["label request"] = asked
     return Note(
         metrics=metrics,
         tags=said | origin | lineage,

@@ -174,6 +174,7 @@ def test_a_shadow_is_scored_once_production_knows_the_answers(shaded):
     table.assign(fraud=table["id"].map(shaded.truth)).to_parquet(shaded.folder / "production.parquet")
     assert score_shadows(shaded.site()) == 1
     assert score_shadows(shaded.site()) == 0
+    refresh_all(shaded.site())
     score = shaded.site().ledger.steps.get("payments", window, "shadow score", ShadowScore)
     assert score.source == "production table"
     assert score.n_rows > 500
