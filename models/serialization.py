@@ -10,8 +10,9 @@ from records.errors import BadData
 
 
 def serialization(pipeline: Pipeline) -> dict[str, Any]:
-    """Return how MLflow is to keep a pipeline: skops for plain scikit-learn, cloudpickle for sklearnex, which makes skops abort Python.
+    """Return how MLflow is to keep a pipeline: skops for plain scikit-learn, cloudpickle for sklearnex.
 
+    skops makes Python abort on sklearnex's classes.
     Raises `BadData` for a class that is neither, so that every model loads from what its requirements install.
     """
     common = ("scikit-learn", "numpy", "pandas")

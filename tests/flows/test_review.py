@@ -179,7 +179,7 @@ def test_a_shadow_is_scored_once_production_knows_the_answers(shaded):
     assert score.source == "production table"
     assert score.n_rows > 500
     assert score.gain.low > 0  # it learned what changed, and its champion did not
-    (item,) = as_json(status(shaded.site()))["shadows"]
+    (item,) = json.loads(json.dumps(as_json(status(shaded.site())), allow_nan=False))["shadows"]
     assert item["gain"]["low"] == score.gain.low
     assert "in the shadow: generation 2 differs from 1" in told(as_tables(status(shaded.site())))
     assert f"{score.n_rows} rows" in page_of(shaded, 2)
@@ -213,7 +213,7 @@ def test_a_model_in_its_own_shadow_never_differs(n, seed):
             chances = np.random.default_rng(seed).uniform(size=len(frame))
             return np.column_stack([chances, 1 - chances])
 
-    said = beside(Coin(), Coin(), flights(n, seed=1), FLIGHTS)  # type: ignore[arg-type]
+    said = beside(Coin(), Coin(), flights(n, seed=1), FLIGHTS)
     share, distance = apart(said, FLIGHTS)
     assert (share, distance) == (0, 0) if n else share != share
 
@@ -222,7 +222,9 @@ def test_a_story_goes_on_to_what_followed(learned):
     first, second = story_of(learned.site(), 1), story_of(learned.site(), 2)
     (window,) = settled(learned.site())
     assert [(item.window, item.n_rows, item.outcome) for item in first.asked] == [(window, 400, "promote")]
-    assert [(item.generation, item.n_labels) for item in first.taught] == [(2, pytest.approx(160, abs=5))]
+    (taught,) = first.taught
+    assert taught.generation == 2
+    assert 150 < taught.n_labels <= 160
     assert [(item.window, item.challenger) for item in first.met] == [(window, 2)]
     assert (first.children, first.descendants, second.descendants) == ((2,), (2,), ())
     assert first.reigns[0].end == second.reigns[0].start
@@ -242,6 +244,7 @@ def test_a_row_tells_why_it_was_drawn_who_answered_and_what_became_of_it(learned
         ask = next(one for one in asks if one.purpose == purpose)
         row = row_story(site, ask.row_key)
         assert (row.window, row.ask, row.generation) == (window, ask, 1)
+        assert row.label is not None
         assert row.label.answer == learned.truth[ask.row_key]
         assert (row.taught, row.judged) == (taught, judged)
         text = told(explain_row(site, ask.row_key))
@@ -290,7 +293,9 @@ def test_the_commands_tell_stories_in_words_and_as_json(learned, monkeypatch):
 
 def row_key_of(world: World) -> str:
     (window,) = settled(world.site())
-    return world.site().ledger.requests.get("payments", window).asks[0].row_key
+    request = world.site().ledger.requests.get("payments", window)
+    assert request is not None
+    return request.asks[0].row_key
 
 
 def test_a_generation_without_kept_candidates_still_has_a_page(learned):
