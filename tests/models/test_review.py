@@ -161,7 +161,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.mark.services
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (768, "light"), (390, "dark")])
 def test_nothing_runs_nothing_is_fetched_and_nothing_sticks_out_in_a_real_browser(browser, tmp_path, width, scheme):
     file = tmp_path / "review.html"
     file.write_text(page_of(review(EVIL)), encoding="utf-8")
