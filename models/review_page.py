@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from models.review_plots import calibration, svg
 from models.review_words import headline, interval, number, percent
+from records.comparison import RegimeComparison
 from records.drift import Estimate
 from records.generation import FitRecord
 from records.review import Link, Review, ShadowScore
@@ -118,6 +119,7 @@ def render(review: Review, *, style: str, state: str) -> str:
         crowd=figures.crowd if figures else None,
         candidates=[_candidate(one, review.generation.fit) for one in review.candidates],
         gains=gains,
+        tiles=_tiles(review),
         shadows=shadows,
         n_asked=review.n_asked,
         n_labels=review.n_labels,
@@ -162,7 +164,7 @@ def days(window: Window) -> str:
 def _gains(review: Review) -> list[_GainRow]:
     decided = review.comparison.regimes if review.comparison else ()
     named = {regime.name for regime in decided}
-    limits = {"must gain": review.margin, "must not lose": -review.tolerance}
+    limits: dict[str, float] = {"must gain": review.margin}  # all other rules are about losing
     rows = [
         _GainRow(
             one.name,
@@ -171,7 +173,7 @@ def _gains(review: Review) -> list[_GainRow]:
             one.champion_loss,
             one.challenger_loss,
             one.gain,
-            limits.get(one.kind, 0.0),
+            limits.get(one.kind, -review.tolerance),
         )
         for one in decided
     ]
@@ -179,6 +181,13 @@ def _gains(review: Review) -> list[_GainRow]:
         if one.name not in named:
             rows.append(_GainRow(one.name, "informs", one.n_rows, one.champion_loss, one.challenger_loss, one.gain))
     return rows
+
+
+def _tiles(review: Review) -> list[RegimeComparison]:
+    """What decided in short: of the rows that must gain, and of those that must not lose, the least favourable."""
+    regimes = review.comparison.regimes if review.comparison else ()
+    kinds = ([one for one in regimes if (one.kind == "must gain") == gains] for gains in (True, False))
+    return [min(kind, key=lambda one: one.gain.low) for kind in kinds if kind]
 
 
 def _candidate(one: FitRecord, chosen: FitRecord) -> _Candidate:

@@ -70,6 +70,26 @@ def test_every_part_of_the_record_is_on_the_page():
         assert part in page, part
 
 
+@pytest.mark.parametrize(
+    ("kind", "gain", "mark"),
+    [
+        ("must gain", Estimate(0.05, 0.01, 0.09), "✓ above 0"),
+        ("must gain", Estimate(0.05, -0.01, 0.11), "? not clear against 0"),
+        ("must gain", Estimate(-0.05, -0.09, -0.01), "✗ below 0"),
+        ("must gain", Estimate(*[float("nan")] * 3), "? too few rows"),
+        ("must not lose", Estimate(-0.001, -0.006, 0.004), "? not clear against -0.005"),
+        ("must not clearly lose", Estimate(-0.001, -0.006, 0.004), "✓ not clearly below -0.005"),
+        ("must not clearly lose", Estimate(-0.02, -0.03, -0.01), "✗ below -0.005"),
+    ],
+)
+def test_each_row_that_decides_says_whether_it_passed(kind, gain, mark):
+    one = review()
+    assert one.comparison is not None
+    regimes = (replace(one.comparison.regimes[0], kind=kind, gain=gain),)
+    page = page_of(replace(one, comparison=replace(one.comparison, regimes=regimes), figures=None))
+    assert page.count(mark) == 1
+
+
 def test_an_adopted_generation_has_a_page_too():
     one = replace(
         review(), window=None, report=None, alarm=None, slices=(), judgement=None, comparison=None, verdict=None,
