@@ -87,7 +87,6 @@ def settle_promotions(site: Site) -> None:
                 site.ledger.promotions.abandon(intent.id, str(error))
             else:
                 site.ledger.promotions.confirm(intent.id)
-                refresh_all(site)
 
 
 def promote_by_hand(site: Site, number: int, *, why: str) -> Generation:

@@ -99,6 +99,7 @@ def gather(site: Site, generation: Generation, window: Window | None, labels: Se
         ),
         margin=site.settings.gate.margin,
         tolerance=site.settings.gate.tolerance,
+        minimum_labels=site.settings.gate.minimum_labels,
         n_taught=sum(number in item.trained for item in labels),
     )
     if window is None:

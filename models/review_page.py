@@ -56,6 +56,7 @@ class _GainRow:
     challenger_loss: float
     gain: Estimate
     limit: float = 0.0
+    few: bool = False
 
     @property
     def decides(self) -> bool:
@@ -174,6 +175,7 @@ def _gains(review: Review) -> list[_GainRow]:
             one.challenger_loss,
             one.gain,
             limits.get(one.kind, -review.tolerance),
+            few=one.gain.low != one.gain.low or (one.kind != "must not lose" and one.n_rows < review.minimum_labels),
         )
         for one in decided
     ]

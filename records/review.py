@@ -129,7 +129,8 @@ class Shadow:
 class Review:
     """Everything on a generation's review page; what is not known, or does not apply, is None or empty.
 
-    A gain had to lie above `margin` where the challenger must gain, and above `-tolerance` where it must not lose.
+    A gain had to lie above `margin` where the challenger must gain, and above `-tolerance` where it must not lose;
+    fewer than `minimum_labels` labels decide nothing.
     """
 
     generation: Generation
@@ -153,3 +154,4 @@ class Review:
     shadow_scores: tuple[ShadowScore, ...] = ()
     margin: float = 0.0
     tolerance: float = 0.0
+    minimum_labels: int = 0

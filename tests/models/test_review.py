@@ -88,6 +88,7 @@ def test_each_row_that_decides_says_whether_it_passed(kind, gain, mark):
     regimes = (replace(one.comparison.regimes[0], kind=kind, gain=gain),)
     page = page_of(replace(one, comparison=replace(one.comparison, regimes=regimes), figures=None))
     assert page.count(mark) == 1
+    assert "too few rows" in page_of(replace(one, minimum_labels=400, figures=None))
 
 
 def test_an_adopted_generation_has_a_page_too():
