@@ -68,7 +68,7 @@ def measure(quick: bool, steps: Steps) -> Findings:
         )
     ]
     return Findings(
-        f"{ABOUT} {n_errors:,} verdicts for each row of errors and the first that is better, {n_runs:,} for the others.",
+        f"{ABOUT} {n_errors:,} verdicts for each row of errors and the first of the better, {n_runs:,} for the others.",
         tables,
         {
             "false_promotion_rate": max(_shares(found[trial])[0] for trial in _NO_BETTER),

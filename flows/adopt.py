@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline
 
 from flows.promote import make_champion, settle_promotions
 from flows.retrain import save_generation
+from flows.review import refresh
 from flows.site import Site
 from flows.watch import Run, by_hand
 from models.encoded import encoded_types
@@ -146,6 +147,7 @@ def put_in_charge(site: Site, generation: Generation) -> None:
     """Make the adopted generation champion."""
     verdict = Verdict("promote", ("Adopted as the first generation.",))
     make_champion(site, generation, verdict, why="adopted", expected=None)
+    refresh(site, [generation.number])
 
 
 def _adopted(site: Site, pipeline_uri: str, holdout: pd.DataFrame) -> tuple[Pipeline, FitRecord]:

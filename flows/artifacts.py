@@ -1,19 +1,19 @@
 """What a flow run shows in the Prefect UI: pages made of plain records, and the door that keeps them."""
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from flows import people
 from flows.crowd import crowd
 from flows.learn import Learned
+from flows.links import report_link, review_link
 from flows.markdown import bar, table, text
 from flows.site import Site
 from flows.tables import estimate_text, plain_text, ratio_text
-from flows.watch import Watched, drift_page
+from flows.watch import Watched
 from records.batch import Batch
-from records.drift import Alarm, ColumnDrift
+from records.drift import ColumnDrift
 from records.slice import Slice
 
 
@@ -104,18 +104,10 @@ def publish_learned(site: Site, learned: Learned) -> None:
     request = site.ledger.requests.get(site.model, learned.progress.window)
     if request is not None:
         page += f"\n\n{people.page(crowd(site, request))}"
+    if learned.challenger is not None:
+        link = review_link(site, site.ledger.generations.get(site.model, learned.challenger))
+        page += f"\n\nGo on to [the review of generation {learned.challenger}]({link})." if link else ""
     create_markdown_artifact(page, key=key, description=learned.progress.window.name)
-
-
-def report_link(site: Site, alarm: Alarm) -> str:
-    """Where the drift report of an alarm can be opened: MLflow's server if there is one, else the file itself."""
-    path = drift_page(site, alarm.window)
-    generation = site.ledger.generations.get(site.model, alarm.generation)
-    if site.settings.services.mlflow.startswith("http"):
-        # MLflow finds a run whichever experiment the address names, and shows the page instead of downloading it.
-        place = f"experiments/0/runs/{generation.mlflow_run_id}/artifacts/{quote(path.name)}"
-        return f"{site.settings.services.mlflow}/#/{place}?workflowType=machine_learning"
-    return path.as_uri()
 
 
 def _links(site: Site, report: str) -> str:

@@ -312,17 +312,75 @@ def people(config: Config = Path("driftloop.toml"), as_json: Json = False) -> No
 
 @app.command()
 def explain(
-    generation: Annotated[int, typer.Argument(help="The generation to explain.")],
+    generation: Annotated[int | None, typer.Argument(help="The generation to explain.")] = None,
+    label: Annotated[str | None, typer.Option(help="The key of a row people were asked about, instead.")] = None,
     config: Config = Path("driftloop.toml"),
+    as_json: Json = False,
 ) -> None:
-    """Walk a generation back to its cause: drift, slices, people, labels, comparison, verdict.
+    """Walk a generation back to its cause and on to what followed from it, or say what became of one row.
+
+    Back: drift, slices, people, labels, comparison, verdict. On: when it was champion, what was asked about it, whom
+    those labels taught, what descends from it. Reads the ledger alone; writes nothing.
+    """
+    if (generation is None) == (label is None):
+        raise BadSettings("name either a generation, as in `driftloop explain 2`, or a row, with --label ROW_KEY")
+    with _site(config) as site:
+        from flows import explain as tell
+        from flows.story import row_story, story_of
+
+        if label is not None:
+            row = row_story(site, label)
+            _print_record(row) if as_json else out.print(tell.row_as_tree(row))
+        else:
+            story = story_of(site, generation or 0)
+            _print_record(story) if as_json else out.print(tell.as_tree(story))
+
+
+@app.command()
+def champion(
+    on: Annotated[
+        datetime | None, typer.Option(help="Who was champion at this moment, UTC if it names no zone.")
+    ] = None,
+    config: Config = Path("driftloop.toml"),
+    as_json: Json = False,
+) -> None:
+    """Show who was champion when, and why: at one moment, or all of them in order.
 
     Reads the ledger alone; writes nothing.
     """
     with _site(config) as site:
-        from flows.explain import explain as tell
+        from flows.champions import in_charge, reigns
+        from flows.explain import reign_text
 
-        out.print(tell(site, generation))
+        told = reigns(site.ledger.promotions.history(site.model))
+        if on is not None:
+            told = (in_charge(told, on if on.tzinfo else on.replace(tzinfo=UTC)),)
+    if as_json:
+        _print_record(told)
+    elif not told:
+        out.print("Nobody was champion yet. Next: [bold]driftloop adopt TRAINING_DATA[/].", highlight=False)
+    for reign in told if not as_json else ():
+        out.print(reign_text(reign), highlight=False, markup=False)
+
+
+@app.command()
+def review(
+    generation: Annotated[int, typer.Argument(help="The generation to review.")],
+    config: Config = Path("driftloop.toml"),
+    as_json: Json = False,
+) -> None:
+    """Write the review page of a generation, if it is not up to date, and say where it is.
+
+    Reads the ledger and the snapshots. Writes the page in the site's folder and on the generation's MLflow run.
+    """
+    with _site(config) as site:
+        from flows.review import publish_review
+
+        path = publish_review(site, generation)
+    if as_json:
+        print(json.dumps({"generation": generation, "page": str(path)}))
+    else:
+        out.print(str(path), highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -8,6 +8,8 @@ from flows.compare import compare
 from flows.judge import ask_more, judge, look
 from flows.promote import promote, settle_promotions
 from flows.retrain import retrain
+from flows.review import refresh_all
+from flows.shadow import score_shadows
 from flows.site import Site
 from flows.watch import Run, by_hand
 from flows.withdraw import take_late_tasks_back
@@ -36,7 +38,10 @@ def learn(site: Site, *, run: Run = by_hand, impatient: bool = False) -> tuple[L
     """Take every open label request as far as its answers allow; `impatient` waits for nobody and asks no more."""
     run(settle_promotions, site)
     run(take_late_tasks_back, site)
-    return tuple(_learn_one(site, item.request, run, impatient) for item in site.ledger.requests.open(site.model))
+    learned = tuple(_learn_one(site, item.request, run, impatient) for item in site.ledger.requests.open(site.model))
+    run(score_shadows, site)
+    run(refresh_all, site)
+    return learned
 
 
 def _learn_one(site: Site, request: LabelRequest, run: Run, impatient: bool) -> Learned:

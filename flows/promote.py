@@ -1,5 +1,6 @@
 """Let the verdict change production: one alias moves, after the intent is on the ledger."""
 
+from flows.review import publish_review, refresh, refresh_all
 from flows.site import Site
 from models.promote import judge as gate
 from models.review import comparison_note
@@ -20,6 +21,9 @@ def promote(
     """Draw the verdict of one window from its judgement, carry it out, and close the label request."""
     judgement = site.once(request.window, "judge", Judgement, lambda: judgement_now)
     verdict = site.once(request.window, "promote", Verdict, lambda: _promote(site, judgement, challenger, comparison))
+    if challenger is not None:  # before the request is closed, so that a rerun after a crash writes it
+        publish_review(site, challenger.number)
+        refresh(site, [judgement.decay.generation])
     site.ledger.requests.close(site.model, request.window, f"{verdict.outcome}: {verdict.reasons[0]}")
     return verdict
 
@@ -107,6 +111,7 @@ def promote_by_hand(site: Site, number: int, *, why: str) -> Generation:
     champion, generation = site.champion(), site.ledger.generations.get(site.model, number)
     verdict = Verdict("promote", (f"Promoted by hand: {why}",))
     make_champion(site, generation, verdict, why=why, expected=champion.number)
+    refresh_all(site)
     return generation
 
 
@@ -122,4 +127,5 @@ def rollback(site: Site, *, why: str, number: int | None = None) -> Generation:
     generation = site.ledger.generations.get(site.model, number)
     verdict = Verdict("promote", (f"Rolled back from generation {champion.number}: {why}",))
     make_champion(site, generation, verdict, why=why, expected=champion.number)
+    refresh_all(site)
     return generation

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from flows.evidence import Evidence, old_answers_hold, teaching_labels
+from flows.review import keep_candidates
 from flows.site import Site
 from models.entry import Draft
 from models.recipe import training_frames
@@ -73,6 +74,7 @@ def save_generation(
     site: Site, draft: Draft, *, parent: int | None, cause: str | None, taught_by: pd.DataFrame | None = None
 ) -> Generation:
     """Log a draft in MLflow and write it to the ledger as a candidate; both happen once per draft."""
+    keep_candidates(site, draft.number, draft.candidates)
     entry = site.registry.log(draft)
     generation = Generation(
         model=site.model,

@@ -145,6 +145,7 @@ class Gate(_Part):
     groups: tuple[str, ...] = ()
     memory_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
     approval: Literal["automatic", "manual"] = "automatic"
+    shadow: bool = True
 
 
 class Services(_Part):

@@ -69,6 +69,7 @@ question = "Is this transaction fraudulent?"   # what a labeler is asked about e
 # groups = []                         # categorical columns; no value of them may clearly lose by it
 # memory_share = 0.2                  # of decided windows' audit labels: kept to notice what a challenger forgets
 # approval = "automatic"              # "manual" waits for `driftloop promote`
+# shadow = true                       # a challenger kept out predicts later windows too, for information only
 
 [services]
 # folder = ".driftloop"               # snapshots, batch samples and reports

@@ -11,6 +11,7 @@ from records.comparison import Verdict
 from records.decay import Judgement
 from records.drift import Alarm, Estimate
 from records.generation import Generation
+from records.review import Shadow, ShadowScore
 from records.slice import SliceReport
 from records.window import Window
 
@@ -64,13 +65,22 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowStatus:
+    """What a challenger in the shadow said about one window; `score` is None while the answers are not known."""
+
+    shadow: Shadow
+    score: ShadowScore | None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """Every window and every generation of one monitored model, and what labels cost."""
+    """Every window and every generation of one monitored model, what labels cost, and what shadows said."""
 
     model: str
     windows: tuple[WindowStatus, ...]
     generations: tuple[GenerationStatus, ...]
     spent: Spent
+    shadows: tuple[ShadowStatus, ...] = ()
 
 
 def status(site: Site) -> Status:
@@ -79,7 +89,14 @@ def status(site: Site) -> Status:
     causes = {generation.cause: generation.number for generation in generations if generation.cause}
     windows = tuple(_window(site, window, causes) for window in site.ledger.steps.windows(site.model))
     told = tuple(_generation(site, generation) for generation in generations)
-    return Status(site.model, windows, told, _spent(site, windows))
+    return Status(site.model, windows, told, _spent(site, windows), _shadows(site))
+
+
+def _shadows(site: Site) -> tuple[ShadowStatus, ...]:
+    steps = site.ledger.steps
+    scores = {one.window: one for one in steps.history(site.model, "shadow score", ShadowScore)}
+    said = steps.history(site.model, "shadow", Shadow)
+    return tuple(ShadowStatus(one, scores.get(one.window)) for one in said)
 
 
 def _spent(site: Site, windows: tuple[WindowStatus, ...]) -> Spent:
@@ -168,6 +185,21 @@ def as_json(state: Status) -> dict[str, object]:
             for item in state.generations
         ],
         "spent": plain(asdict(state.spent)),
+        "shadows": [
+            {
+                "start": item.shadow.window.start.isoformat(),
+                "end": item.shadow.window.end.isoformat(),
+                "champion": item.shadow.champion,
+                "challenger": item.shadow.challenger,
+                "n_rows": item.shadow.n_rows,
+                "share_different": plain(item.shadow.share_different),
+                "mean_distance": plain(item.shadow.mean_distance),
+                "gain": _estimate(item.score.gain) if item.score else None,
+                "n_known": item.score.n_rows if item.score else 0,
+                "source": item.score.source if item.score else None,
+            }
+            for item in state.shadows
+        ],
     }
 
 

@@ -5,9 +5,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from flows.status import Spent, Status, WindowStatus
+from flows.status import ShadowStatus, Spent, Status, WindowStatus
 from records.drift import Estimate
 
+_MOST_SHADOWS = 3
 _VERDICT_STYLE = {"promote": "bold green", "keep": "cyan", "needs review": "yellow"}
 
 
@@ -28,7 +29,26 @@ def as_tables(state: Status) -> RenderableType:
         why = item.verdict.reasons[0] if item.verdict else "adopted" if item.cause is None else ""
         style = "bold" if item.status == "champion" else ""
         generations.add_row(str(item.number), Text(item.status, style), item.version, item.cause or "", Text(why))
-    return Group(windows, Text(spent_text(state.spent)), Text(), generations)
+    shadows = [Text(shadow_text(item)) for item in state.shadows[-_MOST_SHADOWS:]]
+    return Group(windows, Text(spent_text(state.spent)), Text(), generations, *shadows)
+
+
+def shadow_text(item: ShadowStatus) -> str:
+    """Say how much a challenger in the shadow differs on a window, and how it did once answers are known.
+
+    >>> from datetime import UTC, datetime
+    >>> from records.review import Shadow
+    >>> from records.window import Window
+    >>> week = Window(datetime(2024, 3, 4, tzinfo=UTC), datetime(2024, 3, 11, tzinfo=UTC))
+    >>> shadow_text(ShadowStatus(Shadow("m", week, 1, 2, 1200, 0.25, 0.1), None))
+    '2024-03-04, in the shadow: generation 2 differs from 1 on 25.0 % of 1,200 rows; answers are not known yet'
+    """
+    one, score = item.shadow, item.score
+    known = f"gain {estimate_text(score.gain)} on {score.n_rows} rows" if score else "answers are not known yet"
+    return (
+        f"{one.window.start:%Y-%m-%d}, in the shadow: generation {one.challenger} differs from {one.champion} on"
+        f" {100 * one.share_different:.1f} % of {one.n_rows:,} rows; {known}"
+    )
 
 
 def spent_text(spent: Spent) -> str:

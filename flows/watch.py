@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 from flows.ask import ask
 from flows.baseline import baseline_of
+from flows.links import drift_page
 from flows.outputs import measure_outputs
 from flows.reference import reference_rows, training_times
+from flows.shadow import shadow
 from flows.site import Site
 from models.entry import Note
 from monitors.alarm import carried
@@ -56,6 +57,7 @@ def watch(site: Site, window: Window, *, run: Run = by_hand) -> Watched:
     alarm = run(decide, site, batch, report)
     found = run(find_slices, site, batch, alarm)
     request = run(ask, site, batch, alarm, found)
+    run(shadow, site, batch)
     return Watched(batch, report, alarm, found, request)
 
 
@@ -149,11 +151,6 @@ def _decide(site: Site, batch: Batch, report: DriftReport) -> Alarm:
         write_report(report, baseline.sample, baseline.comparable(site.sample(batch.window)), site.schema, path)
         site.registry.annotate(champion.mlflow_run_id, Note(artifacts=(path,)))
     return alarm
-
-
-def drift_page(site: Site, window: Window) -> Path:
-    """Where the drift report of an alarming window is kept."""
-    return site.settings.folder / "reports" / f"drift-{window.name}.html"
 
 
 def find_slices(site: Site, batch: Batch, alarm: Alarm) -> SliceReport:

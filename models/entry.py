@@ -17,8 +17,8 @@ class Draft:
     """A fitted generation on its way to the registry; it stays inside one step.
 
     `train` and `holdout` are the rows it learned from and was scored on: their first rows give the signature and the
-    example, and the snapshot says where the whole is. `metrics` beside the holdout's loss, `tags` for lineage (values
-    are text), `artifacts` are files, `description` is Markdown.
+    example, and the snapshot says where the whole is. Each of `candidates` becomes a child run. `metrics` beside the
+    holdout's loss, `tags` for lineage (values are text), `artifacts` are files, `description` is Markdown.
     """
 
     model: str
@@ -55,11 +55,26 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows that a generation was scored on later, as the registry lists them: what they are, and where they are.
+
+    Metrics whose name begins with `name` and a point were measured on them.
+    """
+
+    name: str
+    digest: str
+    head: pd.DataFrame
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """What is added to a generation's run later: a comparison, a drift report, a decision.
 
-    `texts` are files by name, such as `comparison.md`; `tables` are rows by file name, such as `comparison.json`.
-    Writing the same note again replaces the files, metrics and tags of the same name.
+    `texts` and `files` are files by name, such as `comparison.md` or `plots/gains.png`; `tables` are rows by file name,
+    such as `comparison.json`. `version_tags` and `description` also go to the registered version. Writing the same
+    note again changes nothing; another one replaces the files, metrics and tags of the same name. `step` orders the
+    values that a metric had.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -68,6 +83,10 @@ class Note:
     texts: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     description: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    version_tags: Mapping[str, str] = field(default_factory=dict)
+    rows: Rows | None = None
+    step: int = 0
 
 
 class Registry(Protocol):

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from sklearn.pipeline import Pipeline
 
-from models.entry import Draft, Entry, Note
-from models.naming import defined
+from models.candidates import CandidateRun, candidate_runs
+from models.entry import Draft, Entry, Note, Rows
+from models.naming import candidate_table, defined, fit_metrics
 from records.errors import Conflict, NotFound
 
 
@@ -19,6 +20,10 @@ class Run:
     metrics: dict[str, float]
     tags: dict[str, str]
     files: dict[str, object] = field(default_factory=dict)
+    candidates: tuple[CandidateRun, ...] = ()
+    rows: dict[str, Rows] = field(default_factory=dict)
+    version_tags: dict[str, str] = field(default_factory=dict)
+    description: str = ""
 
 
 class InMemoryRegistry:
@@ -41,9 +46,12 @@ class InMemoryRegistry:
         version = str(1 + sum(run.draft.model == draft.model for run in self.runs.values()))
         entry = Entry(run_id, version, f"models:/{draft.model}/{version}")
         tags = {"generation": str(draft.number), "snapshot": draft.snapshot.digest} | dict(draft.tags)
-        metrics = {f"holdout_{draft.fit.loss}": draft.fit.holdout_loss} | dict(draft.metrics)
-        run = Run(entry, draft, defined(metrics), tags)
+        run = Run(entry, draft, defined(fit_metrics(draft.fit) | dict(draft.metrics)), tags)
         run.files |= {path.name: path for path in draft.artifacts}
+        run.files["candidates.json"] = candidate_table(draft.candidates or (draft.fit,))
+        run.candidates = candidate_runs(draft)
+        run.version_tags = {"generation": str(draft.number), "status": "candidate"}
+        run.description = draft.description or draft.name
         self.runs[run_id], self._keys[draft.key] = run, run_id
         self.aliases[draft.model, "challenger"] = version
         return entry
@@ -65,7 +73,8 @@ class InMemoryRegistry:
 
     def promote(self, model: str, version: str, *, expected: str | None) -> None:
         """See `Registry.promote`."""
-        if not any(run.draft.model == model and run.entry.version == version for run in self.runs.values()):
+        versions = {run.entry.version: run for run in self.runs.values() if run.draft.model == model}
+        if version not in versions:
             raise NotFound(f"the registry in memory does not have version {version!r} of {model!r}; log it first")
         current = self.champion(model)
         if current not in (expected, version):
@@ -73,6 +82,9 @@ class InMemoryRegistry:
                 f"version {current!r} of {model!r} is champion, not {expected!r}; see what changed and promote again"
             )
         self.aliases[model, "champion"] = version
+        if current not in (None, version):
+            versions[str(current)].version_tags["status"] = "retired"
+        versions[version].version_tags["status"] = "champion"
         if self.aliases.get((model, "challenger")) == version:
             del self.aliases[model, "challenger"]
 
@@ -83,4 +95,9 @@ class InMemoryRegistry:
         run = self.runs[run_id]
         run.metrics |= defined(note.metrics)
         run.tags |= dict(note.tags)
-        run.files |= {path.name: path for path in note.artifacts} | dict(note.texts) | dict(note.tables)
+        run.files |= {path.name: path for path in note.artifacts}
+        run.files |= dict(note.texts) | dict(note.files) | dict(note.tables)
+        run.version_tags |= dict(note.version_tags)
+        run.description = note.description or run.description
+        if note.rows is not None:
+            run.rows[note.rows.name] = note.rows

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from records.drift import Estimate
 from records.generation import FitRecord
 
 _WORDS = ((">=", "from"), ("<=", "to"), ("<", "below"), (">", "above"), ("=", "is"))
@@ -32,6 +33,31 @@ def defined(metrics: Mapping[str, float]) -> dict[str, float]:
     {'auc': 0.5}
     """
     return {metric_name(name): float(value) for name, value in metrics.items() if math.isfinite(value)}
+
+
+def bounded(name: str, estimate: Estimate) -> dict[str, float]:
+    """Return an estimate as three metrics: the value, and its interval under the name with `.low` and `.high`.
+
+    >>> bounded("gain.evenings", Estimate(0.5, 0.25, 0.75))
+    {'gain.evenings': 0.5, 'gain.evenings.low': 0.25, 'gain.evenings.high': 0.75}
+    """
+    return {name: estimate.value, f"{name}.low": estimate.low, f"{name}.high": estimate.high}
+
+
+def fit_metrics(fit: FitRecord) -> dict[str, float]:
+    """Return what a fit reached, under the names that a generation and its candidates share.
+
+    >>> record = FitRecord("linear", "all data", (("cross-validated loss", "0.21000"),), (), 0.5, "brier", 0.2)
+    >>> fit_metrics(record)
+    {'holdout.brier': 0.2, 'fit seconds': 0.5, 'cv.brier': 0.21}
+    """
+    metrics = {f"holdout.{fit.loss}": fit.holdout_loss, "fit seconds": fit.fit_seconds}
+    for param, name in (("cross-validated loss", f"cv.{fit.loss}"), ("forgotten", "forgotten")):
+        try:
+            metrics[name] = float(dict(fit.params)[param])
+        except (KeyError, ValueError):  # too few labels to choose by
+            continue
+    return metrics
 
 
 def shortened(text: str, limit: int) -> str:

@@ -1,35 +1,37 @@
 """The one door to MLflow: where generations are kept and reviewed.
 
 One experiment and one registered model per monitored model, both under its name; one run (`gen-003`) and one version
-per generation. The alias `champion` says which version is in charge. MLflow's global state is not touched.
+per generation, and a child run per candidate it was chosen from. The alias `champion` says which version is in
+charge. MLflow's global state is not touched.
 """
 
 import json
 import logging
 import os
-import pickle
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from sklearn.pipeline import Pipeline
 
-from models.entry import Draft, Entry, Note, Registry
+from models.candidates import candidate_runs
+from models.entry import Draft, Entry, Note, Registry, Rows
 from models.faults import public, translate
-from models.naming import candidate_table, defined, fit_params, shortened
+from models.naming import candidate_table, defined, fit_metrics, fit_params, shortened
+from models.serialization import serialization
 from records.errors import BadData, BadSettings, Conflict, DriftloopError, NotFound
 from records.schema import Schema
 
 __all__ = ["Draft", "Entry", "MlflowRegistry", "Note", "Registry"]
 
 _NOTE = "mlflow.note.content"
+_PARENT = "mlflow.parentRunId"
 _ENVIRONMENT = {  # read by MLflow when it is imported or asked; a value that is set already wins
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GIT_PYTHON_REFRESH": "quiet",
@@ -84,8 +86,9 @@ class MlflowRegistry:
             run_id = self._start_run(draft, experiment)
             model_id = self._log_model(draft, experiment, run_id, Path(folder) / "model")
             holdout = self._log_datasets(draft, run_id)
-            metrics = {f"holdout_{draft.fit.loss}": draft.fit.holdout_loss, "fit_seconds": draft.fit.fit_seconds}
-            self._log_metrics(run_id, metrics | dict(draft.metrics), model_id=model_id, dataset=holdout)
+            metrics = fit_metrics(draft.fit) | dict(draft.metrics)
+            self._log_metrics(run_id, metrics, model_id=model_id, dataset=holdout)
+            self._log_candidates(draft, experiment, run_id)
             note = Note(
                 artifacts=draft.artifacts, tables={"candidates.json": candidate_table(draft.candidates or (draft.fit,))}
             )
@@ -134,8 +137,15 @@ class MlflowRegistry:
     def annotate(self, run_id: str, note: Note) -> None:
         """See `Registry.annotate`; files go to the run's root, where MLflow's comparison page looks for them."""
         with self._translated(f"run {run_id!r}"):
-            self._client.get_run(run_id)
-            self._add(run_id, note)
+            run = self._client.get_run(run_id)
+            if note.rows is not None:
+                self._log_rows(run_id, note.rows, "audit")
+            outputs = run.outputs.model_outputs if run.outputs else []
+            self._add(
+                run_id, note, known=run.data.metrics, model_id=outputs[0].model_id if outputs and note.rows else None
+            )
+            if note.version_tags or note.description:
+                self._describe_version(run_id, note)
 
     # ---------------------------------------------------------------- one piece of a generation each
 
@@ -160,7 +170,10 @@ class MlflowRegistry:
         if self._uri.startswith("sqlite"):  # without a server MLflow would write below the current folder
             database = Path(urlsplit(self._uri).path[1:])
             place = (database.resolve().parent / "mlartifacts" / model).as_uri()
-        tags = {"mlflow.experimentKind": "custom_model_development"}
+        tags = {
+            "mlflow.experimentKind": "custom_model_development",
+            _NOTE: f"A run per generation of {model}; below each, the candidates it was chosen from.",
+        }
         return str(self._client.create_experiment(model, artifact_location=place, tags=tags))
 
     def _discard(self, run_id: str, experiment: str) -> None:
@@ -169,6 +182,8 @@ class MlflowRegistry:
             self._client.delete_model_version(version.name, version.version)
         for model in self._client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
             self._client.delete_logged_model(model.model_id)
+        for child in self._client.search_runs([experiment], f"tags.`{_PARENT}` = '{run_id}'"):
+            self._client.delete_run(child.info.run_id)
         self._client.delete_tag(run_id, "driftloop.key")
         self._client.set_terminated(run_id, "FAILED")
 
@@ -190,7 +205,7 @@ class MlflowRegistry:
         from mlflow.entities import LoggedModelOutput
         from mlflow.models import Model
 
-        options = _serialization(draft.pipeline)
+        options = serialization(draft.pipeline)
         tags = {"generation": str(draft.number)}
         created = self._client.create_logged_model(
             experiment, draft.name, run_id, tags, fit_params(draft.fit), "sklearn"
@@ -209,22 +224,38 @@ class MlflowRegistry:
         self._client.finalize_logged_model(created.model_id, "READY")
         return str(created.model_id)
 
+    def _log_candidates(self, draft: Draft, experiment: str, run_id: str) -> None:
+        """Three calls per candidate, however much there is to say about it."""
+        from mlflow.entities import Metric, Param
+
+        for one in candidate_runs(draft):
+            tags = {_PARENT: run_id, **one.tags}
+            child = str(self._client.create_run(experiment, tags=tags, run_name=one.name).info.run_id)
+            now = int(time.time() * 1000)
+            metrics = [Metric(key, value, now, 0) for key, value in defined(one.metrics).items()]
+            self._client.log_batch(child, metrics=metrics, params=[Param(*pair) for pair in one.params.items()])
+            self._client.set_terminated(child, "FINISHED")
+
     def _log_datasets(self, draft: Draft, run_id: str) -> tuple[str, str]:
         """Log what taught and what scored; returns name and digest of the latter."""
-        import mlflow.data
-        from mlflow.entities import DatasetInput, InputTag
-
-        snapshot, digest, inputs = draft.snapshot, draft.snapshot.digest[:36], []
+        snapshot, target = draft.snapshot, draft.schema.target
         for context, frame, path in (
             ("training", draft.train, snapshot.train),
             ("evaluation", draft.holdout, snapshot.holdout),
         ):
-            data = mlflow.data.from_pandas(
-                frame.head(100), source=str(path), targets=draft.schema.target, name=path.stem, digest=digest
-            )
-            inputs.append(DatasetInput(data._to_mlflow_entity(), [InputTag("mlflow.data.context", context)]))
+            rows = Rows(path.stem, snapshot.digest, frame.head(100), str(path))
+            self._log_rows(run_id, rows, context, target=target)
+        return snapshot.holdout.stem, snapshot.digest[:36]
+
+    def _log_rows(self, run_id: str, rows: Rows, context: str, *, target: str | None = None) -> None:
+        import mlflow.data
+        from mlflow.entities import DatasetInput, InputTag
+
+        data = mlflow.data.from_pandas(
+            rows.head, source=rows.source, targets=target, name=rows.name, digest=rows.digest[:36]
+        )
+        inputs = [DatasetInput(data._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])]
         self._client.log_inputs(run_id, inputs)
-        return snapshot.holdout.stem, digest
 
     def _log_metrics(
         self,
@@ -233,6 +264,7 @@ class MlflowRegistry:
         *,
         model_id: str | None = None,
         dataset: tuple[str, str] = ("", ""),
+        step: int = 0,
     ) -> None:
         from mlflow.entities import Metric
 
@@ -243,7 +275,7 @@ class MlflowRegistry:
                 key,
                 value,
                 now,
-                0,
+                step,
                 model_id=model_id,
                 dataset_name=name or None,
                 dataset_digest=digest or None,
@@ -251,7 +283,8 @@ class MlflowRegistry:
             )
             for key, value in defined(metrics).items()
         ]
-        self._client.log_batch(run_id, metrics=entities)
+        if entities:
+            self._client.log_batch(run_id, metrics=entities)
 
     def _register(self, draft: Draft, run_id: str, model_id: str) -> None:
         if not self._client.search_registered_models(f"name = '{draft.model}'"):
@@ -283,24 +316,49 @@ class MlflowRegistry:
             return None if version is None else str(version)
         return None
 
-    def _add(self, run_id: str, note: Note) -> None:
-        self._log_metrics(run_id, note.metrics)
+    def _add(
+        self, run_id: str, note: Note, *, known: Mapping[str, float] | None = None, model_id: str | None = None
+    ) -> None:
+        """Add a note; metrics that are `known` already keep the history they have."""
+        from mlflow.entities import RunTag
+
+        new = {key: value for key, value in defined(note.metrics).items() if (known or {}).get(key) != value}
+        of_rows = {key: value for key, value in new.items() if note.rows and key.startswith(f"{note.rows.name}.")}
+        if note.rows:
+            dataset = (note.rows.name, note.rows.digest[:36])
+            self._log_metrics(run_id, of_rows, model_id=model_id, dataset=dataset, step=note.step)
+        self._log_metrics(run_id, {key: new[key] for key in new if key not in of_rows}, step=note.step)
         described = {_NOTE: note.description} if note.description else {}
-        for name, value in (dict(note.tags) | described).items():
-            self._client.set_tag(run_id, name, shortened(value, 5000))
+        tags = [RunTag(name, shortened(value, 5000)) for name, value in (dict(note.tags) | described).items()]
+        if tags:
+            self._client.log_batch(run_id, tags=tags)
         for path in note.artifacts:
             self._client.log_artifact(run_id, str(path))
-        for name, text in note.texts.items():
-            self._client.log_text(run_id, text, name)
-        for name, table in note.tables.items():
-            # `log_table` would append to the rows of an earlier note; this is the file and the tag it writes.
-            self._client.log_text(run_id, table.to_json(orient="split", index=False), name)
+        # `log_table` would append to the rows of an earlier note; this is the file and the tag it writes.
+        tables = {name: table.to_json(orient="split", index=False) for name, table in note.tables.items()}
+        contents = {name: text.encode() for name, text in (dict(note.texts) | tables).items()} | dict(note.files)
+        if contents:
+            with tempfile.TemporaryDirectory() as folder:
+                for name, content in contents.items():
+                    file = Path(folder, name)
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_bytes(content)
+                self._client.log_artifacts(run_id, folder)
         if note.tables:
             earlier = json.loads(self._client.get_run(run_id).data.tags.get("mlflow.loggedArtifacts", "[]"))
             shown = {entry["path"]: entry for entry in earlier} | {
                 name: {"path": name, "type": "table"} for name in note.tables
             }
             self._client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps(list(shown.values())))
+
+    def _describe_version(self, run_id: str, note: Note) -> None:
+        for version in self._client.search_model_versions(f"run_id = '{run_id}'"):
+            for name, value in note.version_tags.items():
+                if version.tags.get(name) != value:
+                    self._client.set_model_version_tag(version.name, version.version, name, shortened(value, 5000))
+            description = shortened(note.description, 5000)
+            if description and version.description != description:
+                self._client.update_model_version(version.name, version.version, description)
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
@@ -316,37 +374,6 @@ class MlflowRegistry:
             if translated is None:
                 raise
             raise translated from None
-
-
-def _serialization(pipeline: Pipeline) -> dict[str, Any]:
-    """How a pipeline is kept: skops for plain scikit-learn, cloudpickle for sklearnex, which makes skops abort Python.
-
-    Raises `BadData` for a class that is neither, so that every model loads from what its requirements install.
-    """
-    common = ("scikit-learn", "numpy", "pandas")
-    content = pickle.dumps(pipeline)  # tells what is nested, too, and never aborts
-    if any(library in content for library in (b"sklearnex", b"onedal", b"daal4py")):
-        return {
-            "serialization_format": "cloudpickle",
-            "pip_requirements": _pinned(*common, "scikit-learn-intelex", "cloudpickle"),
-        }
-    import skops.io
-
-    types = skops.io.get_untrusted_types(data=skops.io.dumps(pipeline))
-    foreign = [name for name in types if name.partition(".")[0] not in ("sklearn", "numpy", "scipy")]
-    if foreign:
-        raise BadData(
-            f"the pipeline holds {foreign[0]!r}, which cannot be kept safely; use scikit-learn's classes only"
-        )
-    return {
-        "serialization_format": "skops",
-        "skops_trusted_types": types,
-        "pip_requirements": _pinned(*common, "skops"),
-    }
-
-
-def _pinned(*packages: str) -> list[str]:
-    return [f"{package}=={installed(package)}" for package in packages]
 
 
 def _signature(schema: Schema) -> Any:

@@ -12,25 +12,27 @@ from monitors.words import listed
 from records.drift import ColumnDrift, DriftReport
 from records.errors import StorageFull
 
-_STYLE = """
-<style>
-.dl{font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;color:#1f2933;max-width:1180px;margin:0 auto;
+STYLE = """
+.dl{--ink:#1f2933;--quiet:#5b6875;--accent:#2f6fad;--calm:#f2f6fa;--alarm:#c0392b;--alarming:#fdf3f1;--rule:#d5dce3;
+--line:#e6ebf0;--track:#edf1f5;--bar:#8fa7bf}
+.dl{font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;color:var(--ink);max-width:1180px;margin:0 auto;
 padding:28px 24px 8px}
 .dl h1{font-size:24px;line-height:1.25;margin:0 0 4px}
-.dl p{margin:4px 0}.dl .quiet{color:#5b6875}
-.dl .lead{font-size:17px;margin:14px 0 18px;padding:12px 16px;border-left:4px solid #2f6fad;background:#f2f6fa}
-.dl .lead.moved{border-color:#c0392b;background:#fdf3f1}
+.dl p{margin:4px 0}.dl .quiet{color:var(--quiet)}
+.dl .lead{font-size:17px;margin:14px 0 18px;padding:12px 16px;border-left:4px solid var(--accent);
+background:var(--calm)}
+.dl .lead.moved{border-color:var(--alarm);background:var(--alarming)}
 .dl table{border-collapse:collapse;width:100%;margin:12px 0 6px;font-size:14px}
-.dl th{text-align:left;font-weight:600;color:#5b6875;border-bottom:2px solid #d5dce3;padding:6px 10px 6px 0}
-.dl td{border-bottom:1px solid #e6ebf0;padding:7px 10px 7px 0;vertical-align:top;overflow-wrap:anywhere}
+.dl th{text-align:left;font-weight:600;color:var(--quiet);border-bottom:2px solid var(--rule);padding:6px 10px 6px 0}
+.dl td{border-bottom:1px solid var(--line);padding:7px 10px 7px 0;vertical-align:top;overflow-wrap:anywhere}
 .dl td.n{white-space:nowrap;font-variant-numeric:tabular-nums}
-.dl .bar{position:relative;width:150px;height:10px;background:#edf1f5;border-radius:2px;margin-top:6px}
-.dl .bar i{position:absolute;top:0;height:10px;background:#8fa7bf;border-radius:2px}
-.dl .moved .bar i{background:#c0392b}
-.dl .bar b{position:absolute;top:-2px;width:1px;height:14px;background:#5b6875}
-.dl summary{cursor:pointer;margin:14px 0 4px;color:#2f6fad}
-</style>
+.dl .bar{position:relative;width:150px;height:10px;background:var(--track);border-radius:2px;margin-top:6px}
+.dl .bar i{position:absolute;top:0;height:10px;background:var(--bar);border-radius:2px}
+.dl .moved .bar i{background:var(--alarm)}
+.dl .bar b{position:absolute;top:-2px;width:1px;height:14px;background:var(--quiet)}
+.dl summary{cursor:pointer;margin:14px 0 4px;color:var(--accent)}
 """
+"""The look of every page of ours, in light; a page with a dark side sets the variables once more."""
 _HEAD = (
     "<thead><tr><th style='width:13%'>column</th><th style='min-width:240px'>what changed</th>"
     "<th style='width:185px'>effect (95 % interval)</th><th style='width:85px'>adjusted p</th>"
@@ -57,7 +59,7 @@ def summary(report: DriftReport) -> str:
     outputs = "".join(_row(column, widest) for column in report.outputs)
     notes = "".join(f"<p class='quiet'>{escape(note)}</p>" for note in report.notes)
     return (
-        f"{_STYLE}<section class='dl'><h1>{escape(_title(report))}</h1>"
+        f"<style>{STYLE}</style><section class='dl'><h1>{escape(_title(report))}</h1>"
         f"<p class='quiet'>{report.n_current:,} rows against the {report.n_reference:,} of generation"
         f" {report.generation}'s snapshot; {report.n_chunks} batches drawn from it say what is ordinary.</p>"
         f"<p class='lead{' moved' * unusual}'>{escape(_lead(report, unusual=unusual))}</p>"

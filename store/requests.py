@@ -93,6 +93,12 @@ class Requests:
             row = _find(session, model, window)
             return None if row is None else _request(session, row)
 
+    def project(self, model: str, window: Window) -> int | None:
+        """Return the label project that the tasks of a window are in, or None if none was pushed; closed or not."""
+        with self._database.reading() as session:
+            row = _find(session, model, window)
+            return None if row is None else row.project
+
     def open(self, model: str) -> tuple[OpenRequest, ...]:
         """Return the requests that are not closed, earliest window first, pushed or not."""
         unclosed = select(RequestRow).where(RequestRow.model == model, RequestRow.closed_at.is_(None))

@@ -17,7 +17,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from models.entry import Draft, Note
+from models.entry import Draft, Note, Rows
 from models.registry import MlflowRegistry
 from records.errors import BadData, BadSettings, NotAllowed, NotFound, ServiceDown
 from tests.models.conftest import FLIGHTS, flights
@@ -47,6 +47,37 @@ def files_of(door: MlflowRegistry, run_id: str) -> list[str]:
     return sorted(entry.path for entry in door._client.list_artifacts(run_id))
 
 
+def children_of(door: MlflowRegistry, run_id: str):
+    experiment = run_of(door, run_id).info.experiment_id
+    return door._client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run_id}'")
+
+
+def test_a_note_that_is_known_already_adds_nothing_to_the_history_of_a_metric(
+    door: MlflowRegistry, make_draft: MakeDraft, model: str
+) -> None:
+    run_id, _, _ = door.log(make_draft(model, 1))
+    for accuracy, step in ((0.75, 2), (0.75, 2), (0.5, 3)):
+        door.annotate(run_id, Note({"audit.accuracy": accuracy}, step=step))
+    history = door._client.get_metric_history(run_id, "audit.accuracy")
+    assert [(metric.value, metric.step) for metric in history] == [(0.75, 2), (0.5, 3)]
+    assert run_of(door, run_id).data.metrics["audit.accuracy"] == 0.5
+
+
+def test_audit_metrics_stand_at_the_rows_and_the_model_they_are_about(
+    door: MlflowRegistry, make_draft: MakeDraft, model: str
+) -> None:
+    run_id, _, _ = door.log(make_draft(model, 1))
+    rows = Rows("audit", "beef", flights(5, seed=3), "s3://rows")
+    for _ in range(2):
+        door.annotate(run_id, Note({"audit.accuracy": 0.75, "gain.evenings": 0.1}, rows=rows))
+    run = run_of(door, run_id)
+    assert [i.dataset.digest for i in run.inputs.dataset_inputs if i.dataset.name == "audit"] == ["beef"]
+    (logged,) = door._client.search_logged_models([run.info.experiment_id])
+    measured = {metric.key: metric.dataset_name for metric in logged.metrics}
+    assert measured["audit.accuracy"] == "audit"
+    assert "gain.evenings" not in measured
+
+
 def test_a_run_shows_what_a_reviewer_needs(
     door: MlflowRegistry, make_draft: MakeDraft, model: str, note_file: Path
 ) -> None:
@@ -55,8 +86,8 @@ def test_a_run_shows_what_a_reviewer_needs(
     run_id, version, _ = door.log(draft)
     run = run_of(door, run_id)
     assert (run.info.run_name, run.info.status) == ("gen-003", "FINISHED")
-    assert run.data.metrics.keys() == {"holdout_brier", "fit_seconds", "gain/hour from 18"}
-    assert run.data.metrics["holdout_brier"] == draft.fit.holdout_loss
+    assert run.data.metrics.keys() == {"holdout.brier", "fit seconds", "gain/hour from 18"}
+    assert run.data.metrics["holdout.brier"] == draft.fit.holdout_loss
     assert run.data.params["estimator"] == "random_forest"
     assert run.data.params["engine.model"] == "RandomForestClassifier, accelerated"
     assert {"generation": "3", "cause": "2013-03-04", "snapshot": "0123abcd"}.items() <= run.data.tags.items()
@@ -68,7 +99,7 @@ def test_a_run_shows_what_a_reviewer_needs(
     assert json.loads(datasets["training"].source)["uri"] == str(draft.snapshot.train)
     (logged,) = door._client.search_logged_models([run.info.experiment_id])
     assert (logged.name, logged.source_run_id) == ("gen-003", run_id)
-    assert {(metric.key, metric.dataset_name) for metric in logged.metrics} >= {("holdout_brier", "holdout")}
+    assert {(metric.key, metric.dataset_name) for metric in logged.metrics} >= {("holdout.brier", "holdout")}
     registered = door._client.get_model_version(model, version)
     assert registered.tags["status"] == "candidate"
     assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": model, "version": int(version)}]
@@ -97,10 +128,13 @@ def test_a_run_left_half_way_by_a_crash_is_marked_failed_and_replaced(
 ) -> None:
     """The worst moment: the version is registered, the run not yet closed."""
     draft = make_draft(model, 1)
+    draft = replace(draft, candidates=(draft.fit, replace(draft.fit, recipe="recent")))
     crashed = door.log(draft)
     door._client.update_run(crashed.run_id, status="RUNNING")
     entry = door.log(draft)
     assert entry.run_id != crashed.run_id
+    assert not children_of(door, crashed.run_id)
+    assert len(children_of(door, entry.run_id)) == 2
     assert run_of(door, crashed.run_id).info.status == "FAILED"
     assert [found.run_id for found in door._client.search_model_versions(f"name = '{model}'")] == [entry.run_id]
     assert door.log(draft) == entry

@@ -175,10 +175,10 @@ def test_regimes_that_may_only_refuse_share_their_error() -> None:
     assert among.gain.high > single.gain.high
 
 
-def test_the_reviewers_note_holds_the_gain_in_points_the_reasons_and_a_table() -> None:
+def test_the_reviewers_note_holds_the_gain_the_reasons_and_a_table() -> None:
     comparison = Comparison("flights", 1, 2, "brier", (found("must gain", 0.01, 0.05), HOLDOUT))
     note = comparison_note(comparison, judge(comparison, **GATE))
-    assert math.isclose(note.metrics["gain_pts/evenings"], 3)
+    assert math.isclose(note.metrics["gain.evenings"], 0.03)
     assert note.tags == {"decision": "promote", "champion": "1"}
     assert "| evenings | must gain | 100 | 0.25 | 0.22 | 0.03 | 0.01 | 0.05 |" in note.texts["comparison.md"]
     assert note.tables["comparison.json"]["regime"].tolist() == ["evenings", "the holdout"]

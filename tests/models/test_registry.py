@@ -1,13 +1,15 @@
 """The promises of a registry, asked of the twin in memory, of MLflow's store, and of a real MLflow server."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.entry import Draft, Note, Registry
+from models.candidates import CandidateRun
+from models.entry import Draft, Note, Registry, Rows
 from models.memory_registry import InMemoryRegistry
 from models.registry import MlflowRegistry
 from records.errors import Conflict, NotFound
@@ -129,6 +131,82 @@ def test_logging_and_promoting_prints_nothing(
 
 def test_a_note_may_be_added_twice(registry: Registry, make_draft: MakeDraft, model: str, note_file: Path) -> None:
     run_id, _, _ = registry.log(make_draft(model, 1))
-    note = Note({"gain_pts/hour >= 18": 1.5}, {"decision": "keep"}, (note_file,), {"comparison.md": "# Kept"})
-    for _ in range(2):
-        registry.annotate(run_id, note)
+    note = Note(
+        {"gain.hour >= 18": 1.5, "unknown": float("nan")},
+        {"decision": "keep"},
+        (note_file,),
+        {"comparison.md": "# Kept"},
+        files={"plots/gains.png": b"PNG"},
+        version_tags={"status": "rejected"},
+        description="Kept.",
+        rows=Rows("audit", "beef", flights(5, seed=3), "rows.parquet"),
+    )
+    registry.annotate(run_id, note)
+    once = seen(registry, run_id)
+    registry.annotate(run_id, note)
+    assert seen(registry, run_id) == once
+    assert once.metrics["gain.hour from 18"] == 1.5
+    assert "unknown" not in once.metrics
+    assert once.tags["decision"] == "keep"
+    assert {"drift.html", "comparison.md", "plots/gains.png"} <= once.files
+    assert (once.version_tags["status"], once.description) == ("rejected", "Kept.")
+
+
+def test_every_candidate_is_a_child_run_whose_names_line_up_with_its_generation(
+    registry: Registry, make_draft: MakeDraft, model: str
+) -> None:
+    draft = make_draft(model, 3)
+    other = replace(draft.fit, recipe="recent", params=(("cross-validated loss", "0.21000"), ("forgotten", "+0.00100")))
+    draft = replace(draft, candidates=(draft.fit, other))
+    first = registry.log(draft)
+    assert registry.log(draft) == first
+    chosen, passed_over = sorted(seen(registry, first.run_id).candidates, key=lambda run: run.tags["chosen"] != "yes")
+    assert (chosen.name, chosen.params["recipe"]) == ("gen-003 random_forest, snapshot", "snapshot")
+    assert passed_over.name == "gen-003 random_forest, recent"
+    assert passed_over.metrics.keys() == {"holdout.brier", "fit seconds", "cv.brier", "forgotten"}
+    assert passed_over.metrics["cv.brier"] == 0.21
+    assert chosen.metrics["holdout.brier"] == seen(registry, first.run_id).metrics["holdout.brier"]
+    assert (passed_over.tags["engine"], passed_over.tags["candidate of"]) == ("accelerated", "gen-003")
+
+
+def test_the_versions_say_what_became_of_them(registry: Registry, make_draft: MakeDraft, model: str) -> None:
+    runs = [registry.log(make_draft(model, number, description=f"The {number}.")).run_id for number in (1, 2)]
+    assert [seen(registry, run).version_tags["status"] for run in runs] == ["candidate", "candidate"]
+    registry.promote(model, "1", expected=None)
+    registry.promote(model, "2", expected="1")
+    assert [seen(registry, run).version_tags["status"] for run in runs] == ["retired", "champion"]
+    assert [seen(registry, run).description for run in runs] == ["The 1.", "The 2."]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a reviewer finds, wherever a generation is kept."""
+
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    files: set[str]
+    version_tags: dict[str, str]
+    description: str
+    candidates: tuple[CandidateRun, ...]
+
+
+def seen(registry: Registry, run_id: str) -> Seen:
+    if isinstance(registry, InMemoryRegistry):
+        run = registry.runs[run_id]
+        return Seen(
+            dict(run.metrics), dict(run.tags), set(run.files), dict(run.version_tags), run.description, run.candidates
+        )
+    assert isinstance(registry, MlflowRegistry)
+    client = registry._client
+    run = client.get_run(run_id)
+    (version,) = client.search_model_versions(f"run_id = '{run_id}'")
+    children = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    candidates = [CandidateRun(c.info.run_name, c.data.params, c.data.metrics, c.data.tags) for c in children]
+    return Seen(
+        run.data.metrics,
+        run.data.tags,
+        {entry.path for folder in ("", "plots") for entry in client.list_artifacts(run_id, folder)},
+        version.tags,
+        version.description,
+        tuple(candidates),
+    )
