@@ -3,30 +3,37 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 from sklearn.metrics import recall_score
 from sklearn.pipeline import Pipeline
 
 from benchmarks.stream_rows import Stream
-from models.predictions import answers, probabilities, values
+from models.predictions import probabilities, truths, values
 
+Floats = NDArray[np.float64]
 FLOOR = 0.005
 """What every label must gain over none before a share of it means anything."""
 
 
-def score(pipeline: Pipeline, stream: Stream, window: int) -> float:
+def predicted(pipeline: Pipeline, stream: Stream, window: int) -> Floats:
+    """Return what a pipeline says of a window: the probabilities of the classes, or numbers."""
+    rows, schema = stream.windows[window], stream.schema
+    return probabilities(pipeline, rows, schema) if schema.classes else values(pipeline, rows, schema)
+
+
+def score(said: Floats, stream: Stream, window: int) -> float:
     """Return the balanced accuracy on a window, or for a regression minus the RMSE in standard deviations of the target.
 
     The balanced accuracy is over the classes that occur in the window. The standard deviation is that of the whole
     stream, so that a quiet window does not count more than a lively one.
     """
-    rows, schema = stream.windows[window], stream.schema
-    if schema.task == "regression":
-        everything = np.concatenate([part[schema.target] for part in (stream.train, *stream.windows)])
-        error = rows[schema.target].to_numpy(dtype=float) - values(pipeline, rows, schema)
-        return -float(np.sqrt(np.mean(error**2)) / np.std(everything))
-    right = answers(rows, schema)
-    said = probabilities(pipeline, rows, schema).argmax(axis=1)
-    return float(recall_score(right, said, labels=np.unique(right), average="macro", zero_division=0.0))
+    right = truths(stream.windows[window], stream.schema)
+    if not stream.schema.classes:
+        everything = pd.concat([part[stream.schema.target] for part in (stream.train, *stream.windows)])
+        return -float(np.sqrt(np.mean((right - said) ** 2)) / everything.std())
+    classes = np.unique(right)
+    return float(recall_score(right, said.argmax(axis=1), labels=classes, average="macro", zero_division=0.0))
 
 
 def recovered_gain(ours: Sequence[float], frozen: Sequence[float], full: Sequence[float]) -> float:

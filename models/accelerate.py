@@ -40,7 +40,13 @@ def estimator(
         raise BadSettings(f"there is no estimator {name!r}; use one of {', '.join(ESTIMATORS)}")
     classification = task == "classification"
     if name == "boosting":
-        return _boosting(classification, seed=seed, n_trees=n_trees)
+        from sklearn import ensemble as rivals
+
+        kind = rivals.HistGradientBoostingClassifier if classification else rivals.HistGradientBoostingRegressor
+        # Stopping early would set labels aside, of which there are few.
+        return kind(
+            max_iter=n_trees, max_leaf_nodes=15, min_samples_leaf=10, early_stopping=False, random_state=seed
+        )
     if accelerated:
         from sklearnex import ensemble, linear_model, neighbors
     else:
@@ -65,14 +71,6 @@ def estimator(
         random_state=seed,
         n_jobs=n_jobs if accelerated or n_jobs else -1,
     )
-
-
-def _boosting(classification: bool, *, seed: int, n_trees: int) -> BaseEstimator:
-    from sklearn import ensemble
-
-    kind = ensemble.HistGradientBoostingClassifier if classification else ensemble.HistGradientBoostingRegressor
-    # Stopping early would set labels aside, of which there are few.
-    return kind(max_iter=n_trees, max_leaf_nodes=15, min_samples_leaf=10, early_stopping=False, random_state=seed)
 
 
 def is_accelerated(step: object) -> bool:

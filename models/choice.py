@@ -2,32 +2,36 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed  # type: ignore[import-untyped]
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.parallel import Parallel, delayed
 
 from models.average import greedy_weights
 from models.balance import balanced
 from models.lessons import Lessons
 from models.loss import of_predictions
 from models.pipeline import member
-from models.predictions import of_matrix
-from models.recipe import Recipe
-from models.teach import teach
+from models.predictions import of_matrix, truths
+from models.recipe import RECIPES, SNAPSHOT, Recipe
+from models.teach import one_thread, teach
 from records.errors import BadData
 from records.schema import Schema
 
 Floats = NDArray[np.float64]
 N_FOLDS = 3
-N_FINALISTS = 12
 N_TREES = 50
 MOST_MEMBERS = 5
-PRIOR_LABELS = 10.0
-"""How many labels' worth the loss on old rows counts when candidates are averaged."""
+FAMILY_LABELS = 100.0
+"""As how many labels the old rows count in saying which estimators suit these data at all."""
+OWN_LABELS = 10.0
+"""As how many labels they count against a candidate that loses on them."""
+CHOICE_HALVING = 4.0
+"""After how many windows a label counts half in the choice: what is true now is looked for."""
 
 
 class Candidate(NamedTuple):
@@ -41,133 +45,163 @@ class Candidate(NamedTuple):
 class Trial:
     """What a candidate said of the labels, each by a model that had not seen it, and of old rows set aside.
 
-    `on_labels` is (n_labels, n_classes) or (n_labels,), `on_old` likewise; `loss` is the mean over labels, weighted by
-    1 / inclusion, `old_loss` the mean over old rows. A candidate given up after the first fold has only been judged on
-    that: `finalist` is False. `seconds` is what one fold took.
+    `on_labels` is (n_labels, n_classes) or (n_labels,), `on_old` likewise. `loss` is the mean over labels by their
+    weights, infinite if a fold could not teach it, `old_loss` the mean over old rows. `seconds` is what it took.
     """
 
     candidate: Candidate
     on_labels: Floats
     on_old: Floats
-    loss: float
-    old_loss: float
-    finalist: bool
+    loss: float = float("nan")
+    old_loss: float = float("nan")
     seconds: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """The rows that judge: labels and old rows set aside, as truths and weights, and the loss."""
+
+    labels: NDArray[np.float64] | NDArray[np.intp]
+    label_weights: Floats
+    old: NDArray[np.float64] | NDArray[np.intp]
+    old_weights: Floats
+    schema: Schema
+    loss: str
+
+    def of_labels(self, said: Floats) -> float:
+        """The mean loss on labels."""
+        return _mean(of_predictions(said, self.labels, self.schema, self.loss), self.label_weights)
+
+    def of_old(self, said: Floats) -> float:
+        """The mean loss on old rows, 0 without any."""
+        return _mean(of_predictions(said, self.old, self.schema, self.loss), self.old_weights)
+
+
+def judges(labelled: pd.DataFrame, aside: pd.DataFrame, lessons: Lessons, schema: Schema, *, loss: str) -> Judges:
+    """Return the rows that judge; a label counts 1 / inclusion, the less the older, and classes alike if wanted."""
+    weights = 0.5 ** (lessons.ages / CHOICE_HALVING) / labelled["inclusion"].to_numpy(dtype=float)
+    even = np.ones(len(aside))
+    if lessons.balance:
+        weights = balanced(labelled[schema.target].to_numpy(), weights)
+        even = balanced(aside[schema.target].to_numpy(), even)
+    return Judges(truths(labelled, schema), weights, truths(aside, schema), even, schema, loss)
 
 
 def try_out(
     lessons: Lessons,
     aside: pd.DataFrame,
-    labelled: pd.DataFrame,
-    candidates: Sequence[Candidate],
-    schema: Schema,
+    estimators: Sequence[str],
+    judging: Judges,
     *,
-    loss: str,
     seed: int,
     cores: int,
     count: Callable[[str, int, int], None],
 ) -> list[Trial]:
-    """Cross-validate candidates on the labels in three folds and return their trials in the same order.
+    """Cross-validate every recipe with every estimator on the labels in three folds; those of `SNAPSHOT` come first.
 
-    All take part in the first fold, the best twelve in all (successive halving, Jamieson & Talwalkar 2016). The same
-    whatever the number of `cores`.
+    The same whatever the number of `cores`: candidates are spread over as many processes.
     """
-    fold = np.random.default_rng(seed).permutation(len(labelled)) % N_FOLDS
-    truth, old_truth = truths(labelled, schema), truths(aside, schema)
+    schema = judging.schema
     X_aside = lessons.prepared.transform(aside[list(schema.features)]) if len(aside) else lessons.old[:0]
-    weights = label_weights(labelled, lessons, schema)
-    on_labels = [_empty(len(labelled), schema) for _ in candidates]
-    on_old = [_empty(len(aside), schema) for _ in candidates]
-    seconds = [0.0] * len(candidates)
-
-    def one(place: int, k: int) -> tuple[Floats, Floats, float]:
-        recipe, name = candidates[place]
-        X, y, w = lessons.training_set(recipe, fold != k)
-        pipeline = member(schema, lessons.prepared, name, seed=seed, n_trees=N_TREES, n_jobs=1)
-        begun = time.perf_counter()
-        try:
-            teach(pipeline, X, y, w, schema, seed=seed)
-        except BadData:  # a fold's labels alone may know one class only
-            return np.full_like(_empty(int((fold == k).sum()), schema), np.nan), _empty(len(aside), schema), 0.0
-        said, said_of_old = (of_matrix(pipeline, rows, schema) for rows in (lessons.new[fold == k], X_aside))
-        return said, said_of_old, time.perf_counter() - begun
-
-    def race(places: Sequence[int], folds: Sequence[int], n_left: int) -> None:
-        jobs = [(place, k) for k in folds for place in places]
-        answers = Parallel(cores, prefer="threads", return_as="generator")(delayed(one)(*job) for job in jobs)
-        for number, ((place, k), (here, old, took)) in enumerate(zip(jobs, answers, strict=True), start=1):
-            on_labels[place][fold == k] = here
-            on_old[place] += old / N_FOLDS
-            seconds[place] = took
-            count("candidates", number, len(jobs) + n_left)
-
-    def losses(rows: NDArray[np.bool_]) -> Floats:
-        found = [np.average(of_predictions(said[rows], truth[rows], schema, loss), weights=weights[rows]) for said in on_labels]
-        return np.where(np.isnan(found), np.inf, found)
-
-    everyone = range(len(candidates))
-    race(everyone, (0,), 2 * min(N_FINALISTS, len(candidates)))
-    first = losses(fold == 0)
-    best = sorted(np.argsort(first, kind="stable")[:N_FINALISTS].tolist())
-    race(best, range(1, N_FOLDS), 0)
-    final = losses(np.ones(len(labelled), dtype=bool))
-    old_weights = _class_weights(aside, lessons, schema)
-    trials = []
-    for place in everyone:
-        said = on_old[place] * (1 if place in best else N_FOLDS)
-        old_loss = float(np.average(of_predictions(said, old_truth, schema, loss), weights=old_weights)) if len(aside) else 0.0
-        value = float(final[place] if place in best else first[place])
-        able = place in best and bool(np.isfinite(value))
-        trials.append(Trial(candidates[place], on_labels[place], said, value, old_loss, able, seconds[place]))
+    fold = np.random.default_rng(seed).permutation(len(lessons.new)) % N_FOLDS
+    alone = []
+    for number, name in enumerate(estimators, start=1):
+        model, trial = _alone(lessons, name, X_aside, schema, seed)
+        alone.append((model, _judged(trial, judging)))
+        count("models of the snapshot", number, len(estimators))
+    best = min(alone, key=lambda pair: pair[1].old_loss if len(aside) else pair[1].loss)[0]
+    candidates = [
+        Candidate(recipe, name) for recipe in RECIPES if recipe is not SNAPSHOT
+        for name in (estimators if not recipe.corrects else correctors(estimators))
+    ]
+    jobs = (
+        delayed(_cross_validated)(lessons, one, best if one.recipe.corrects else None, fold, X_aside, schema, seed)
+        for one in candidates
+    )
+    trials = [trial for _, trial in alone]
+    for number, trial in enumerate(Parallel(cores, return_as="generator")(jobs), start=1):
+        trials.append(_judged(trial, judging))
+        count("candidates", number, len(candidates))
     return trials
 
 
-def shares(
-    trials: Sequence[Trial], labelled: pd.DataFrame, aside: pd.DataFrame, lessons: Lessons, schema: Schema, *, loss: str
-) -> Floats:
-    """Return how much each trial's candidate counts in the average, summing to 1; at most five do.
+def correctors(estimators: Sequence[str]) -> list[str]:
+    """The estimators that learn to correct another from labels alone: the cheap ones among the first of them."""
+    return [name for name in estimators if name in ("linear", "random_forest")] or list(estimators[:1])
 
-    What the average would lose on the labels decides, and a little what it would lose on old rows: as much as ten
-    labels would say. With few labels the old rows keep chance from choosing.
+
+def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> Floats:
+    """Return how much each trial's candidate counts in the average, shape (n_trials,), summing to 1; at most five do.
+
+    The loss of the average on labels decides. Few labels would let chance choose, so old rows have a say too: as much as
+    100 labels on which estimators suit these data (by what each made of the snapshot alone, whatever has changed since),
+    as much as 10 against candidates that lose on old rows. `every` trial, chosen from or not, tells the former.
     """
-    truth, old_truth = truths(labelled, schema), truths(aside, schema)
-    weights, old_weights = label_weights(labelled, lessons, schema), _class_weights(aside, lessons, schema)
-    effective = weights.sum() ** 2 / (weights**2).sum()
-    prior = PRIOR_LABELS / (PRIOR_LABELS + effective) if len(aside) else 0.0
-    n_labels = len(labelled)
+    family = {trial.candidate.estimator: trial.on_old for trial in every if trial.candidate.recipe is SNAPSHOT}
+    n_labels, n_old = len(judging.labels), len(judging.old)
+    effective = judging.label_weights.sum() ** 2 / (judging.label_weights**2).sum()
+    say = np.array([effective, FAMILY_LABELS if n_old else 0.0, OWN_LABELS if n_old else 0.0])
+    say = say / say.sum()
 
-    def of(said: Floats) -> float:
-        now = np.average(of_predictions(said[:n_labels], truth, schema, loss), weights=weights)
-        if not prior:
-            return float(now)
-        old = np.average(of_predictions(said[n_labels:], old_truth, schema, loss), weights=old_weights)
-        return float((1 - prior) * now + prior * old)
+    def loss(said: Floats) -> float:
+        parts = (said[:n_labels], said[n_labels : n_labels + n_old], said[n_labels + n_old :])
+        losses = (judging.of_labels(parts[0]), judging.of_old(parts[1]), judging.of_old(parts[2]))
+        return float(say @ np.array(losses))
 
-    together = np.stack([np.concatenate([trial.on_labels, trial.on_old]) for trial in trials])
-    return greedy_weights(together, of, most=MOST_MEMBERS)
+    said = [np.concatenate([one.on_labels, family[one.candidate.estimator], one.on_old]) for one in trials]
+    return greedy_weights(np.stack(said), loss, most=MOST_MEMBERS)
 
 
-def truths(frame: pd.DataFrame, schema: Schema) -> NDArray[np.float64] | NDArray[np.intp]:
-    """Return what is true of rows as `models.loss.of_predictions` takes it: places of classes, or numbers."""
-    if schema.task == "regression":
-        return frame[schema.target].to_numpy(dtype=float)
-    places = {name: place for place, name in enumerate(schema.classes)}
-    unknown = set(frame[schema.target]) - places.keys()
-    if unknown:
-        raise BadData(f"class {sorted(map(repr, unknown))[0]} is not one of the classes; correct `classes` in the settings")
-    return frame[schema.target].map(places).to_numpy(dtype=np.intp)
+def snapshot_model(lessons: Lessons, name: str, schema: Schema, *, seed: int, accelerated: bool, n_trees: int) -> BaseEstimator:
+    """Return the estimator of that name taught by the old rows alone."""
+    X, y, weights = lessons.training_set(SNAPSHOT)
+    model = member(schema, lessons.prepared, name, seed=seed, accelerated=accelerated, n_trees=n_trees)
+    with one_thread(name):
+        teach(model, X, y, weights, schema, seed=seed, every_class=True)
+    return model
 
 
-def label_weights(labelled: pd.DataFrame, lessons: Lessons, schema: Schema) -> Floats:
-    """Return what each label counts in the choice: 1 / inclusion, and every class the same where that is wanted."""
-    weights = 1 / labelled["inclusion"].to_numpy(dtype=float)
-    return balanced(labelled[schema.target].to_numpy(), weights) if lessons.balance else weights
+def _alone(lessons: Lessons, name: str, X_aside: Floats, schema: Schema, seed: int) -> tuple[BaseEstimator, Trial]:
+    begun = time.perf_counter()
+    model = snapshot_model(lessons, name, schema, seed=seed, accelerated=True, n_trees=N_TREES)
+    on_labels, on_old = (of_matrix(model, rows, schema) for rows in (lessons.new, X_aside))
+    return model, Trial(Candidate(SNAPSHOT, name), on_labels, on_old, seconds=time.perf_counter() - begun)
 
 
-def _class_weights(rows: pd.DataFrame, lessons: Lessons, schema: Schema) -> Floats:
-    even = np.ones(len(rows))
-    return balanced(rows[schema.target].to_numpy(), even) if lessons.balance else even
+def _cross_validated(
+    lessons: Lessons,
+    candidate: Candidate,
+    corrected: BaseEstimator | None,
+    fold: NDArray[np.int64],
+    X_aside: Floats,
+    schema: Schema,
+    seed: int,
+) -> Trial:
+    begun = time.perf_counter()
+    recipe, name = candidate
+    on_labels, on_old = (_no_predictions(len(rows), schema) for rows in (lessons.new, X_aside))
+    for k in range(N_FOLDS):
+        X, y, weights = lessons.training_set(recipe, fold != k)
+        model = member(schema, lessons.prepared, name, seed=seed, corrected=corrected, n_trees=N_TREES, n_jobs=1)
+        try:
+            with one_thread(name):
+                teach(model, X, y, weights, schema, seed=seed, every_class=True)
+        except BadData:  # a fold's labels alone may know too little
+            on_labels[fold == k] = np.nan
+            continue
+        on_labels[fold == k] = of_matrix(model, lessons.new[fold == k], schema)
+        on_old += of_matrix(model, X_aside, schema) / N_FOLDS
+    return Trial(candidate, on_labels, on_old, seconds=time.perf_counter() - begun)
 
 
-def _empty(n_rows: int, schema: Schema) -> Floats:
+def _judged(trial: Trial, judging: Judges) -> Trial:
+    loss = judging.of_labels(trial.on_labels)
+    return replace(trial, loss=loss if np.isfinite(loss) else float("inf"), old_loss=judging.of_old(trial.on_old))
+
+
+def _no_predictions(n_rows: int, schema: Schema) -> Floats:
     return np.zeros((n_rows, len(schema.classes)) if schema.task == "classification" else n_rows)
+
+
+def _mean(losses: Floats, weights: Floats) -> float:
+    return float(np.average(losses, weights=weights)) if len(losses) else 0.0

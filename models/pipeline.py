@@ -7,9 +7,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import TruncatedSVD
+from sklearn.ensemble import StackingClassifier, StackingRegressor
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from models.accelerate import N_TREES, estimator
@@ -67,6 +69,7 @@ def member(
     name: str,
     *,
     seed: int,
+    corrected: BaseEstimator | None = None,
     accelerated: bool = True,
     n_trees: int = N_TREES,
     n_jobs: int | None = None,
@@ -74,11 +77,17 @@ def member(
     """Return an unfitted pipeline that takes what a fitted `preparation` without spread makes of a frame.
 
     So estimators of every kind can learn from one matrix and be averaged: where one needs a column per category, it
-    makes them of the numbers.
+    makes them of the numbers. With a fitted model to be `corrected`, what that says is put before the other columns
+    (stacking, Wolpert 1992).
     """
-    model = estimator(name, schema.task, seed=seed, accelerated=accelerated, n_jobs=n_jobs, n_trees=n_trees)
-    place = prepared.output_indices_.get("categorical", slice(0))
-    if name not in SPREAD or place.start == place.stop or not schema.categorical:
+    model = estimator(name, schema.task, seed=seed, accelerated=accelerated, n_trees=n_trees, n_jobs=n_jobs)
+    if corrected is not None:
+        kind = StackingClassifier if schema.task == "classification" else StackingRegressor
+        last = make_pipeline(StandardScaler(), model)
+        before = [("snapshot", FrozenEstimator(corrected))]
+        return Pipeline([("model", kind(before, last, cv="prefit", passthrough=True))])
+    place = prepared.output_indices_.get("categorical", slice(0, 0))
+    if name not in SPREAD or place.start == place.stop:
         return Pipeline([("model", model)])
     spread = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=5, max_categories=50, sparse_output=False)
     columns = list(range(place.start, place.stop))

@@ -59,6 +59,13 @@ def answers(frame: pd.DataFrame, schema: Schema) -> NDArray[np.intp]:
     return _places(frame[schema.target].tolist(), {name: place for place, name in enumerate(schema.classes)})
 
 
+def truths(frame: pd.DataFrame, schema: Schema) -> NDArray[np.float64] | NDArray[np.intp]:
+    """Return what is true of each row: the place of its class in `schema.classes`, or of a regression the number."""
+    if schema.task == "regression":
+        return frame[schema.target].to_numpy(dtype=float)
+    return answers(frame, schema)
+
+
 def _ask(method: Any, frame: pd.DataFrame, schema: Schema) -> Any:
     try:
         return method(frame[list(schema.features)])

@@ -28,7 +28,8 @@ class Recipe:
     label never counts as more than `most_copies` mean snapshot rows: a forest takes copies of a row for evidence.
     Without snapshot rows each counts four times, so that leaves of ten rows can be small. A label's weight is halved
     for every `halving` windows of its age. `like_now` weighs snapshot rows by how common rows like them are today;
-    `moved` moves their numbers to where they would lie today (both in `models.shift`).
+    `moved` moves their numbers to where they would lie today (both in `models.shift`). `corrects` hands on what the
+    snapshot's own model says as one more column, and labels alone teach what to make of it.
 
     With 5 % of each of ten windows labelled at random, a forest (leaves of 20 rows) had on Elec2 / NOAA weather a mean
     Brier loss of .201 / .160 without labels, .174 / .155 with labels at half the snapshot's weight, .170 / .154 with at
@@ -42,6 +43,7 @@ class Recipe:
     halving: float = float("inf")
     like_now: bool = False
     moved: bool = False
+    corrects: bool = False
 
 
 SNAPSHOT = Recipe("snapshot alone", kept_share=1.0, label_weight=0.0)
@@ -49,11 +51,11 @@ RECIPES = (
     Recipe("all data", kept_share=1.0, label_weight=1.0, halving=1.5),
     Recipe("all data, light labels", kept_share=1.0, label_weight=0.1),
     Recipe("all data, loud labels", kept_share=1.0, label_weight=4.0, most_copies=40.0, halving=1.5),
-    Recipe("recent", kept_share=0.25, label_weight=2.0, halving=1.5),
     Recipe("labels alone", kept_share=0.0, label_weight=1.0),
     Recipe("like today", kept_share=1.0, label_weight=0.5, halving=1.5, like_now=True),
     Recipe("moved to today", kept_share=1.0, label_weight=0.5, halving=1.5, moved=True),
     Recipe("moved to today, light labels", kept_share=1.0, label_weight=0.1, halving=1.5, moved=True),
+    Recipe("snapshot's model corrected", kept_share=0.0, label_weight=1.0, halving=3.0, corrects=True),
     SNAPSHOT,
 )
 

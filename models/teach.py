@@ -2,13 +2,14 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from models.recipe import positions
 from records.errors import BadData
@@ -50,6 +51,13 @@ def fit_preparation(prepared: ColumnTransformer, rows: pd.DataFrame) -> NDArray[
     """Fit what prepares rows, in place, and return the first of them prepared; raises `BadData` like `teach`."""
     with _told(len(rows)):
         return np.asarray(prepared.fit(rows).transform(rows.head(1)))
+
+
+@contextmanager
+def one_thread(estimator: str) -> Iterator[None]:
+    """Keep gradient boosting to one thread: on few rows its threads mostly wait for each other."""
+    with threadpool_limits(1, user_api="openmp") if estimator == "boosting" else nullcontext():
+        yield
 
 
 @contextmanager

@@ -11,15 +11,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from models.accelerate import record_engines
+from models.accelerate import N_TREES, record_engines
 from models.average import averaged
 from models.balance import balanced
-from models.choice import Candidate, Trial, shares, try_out
+from models.choice import Candidate, Trial, judges, shares, snapshot_model, try_out
 from models.lessons import Lessons, lessons
 from models.loss import per_row
 from models.pipeline import build, member
 from models.recipe import RECIPES, SNAPSHOT, still_old
-from models.teach import teach
+from models.teach import one_thread, teach
 from records.errors import BadData, BadSettings
 from records.generation import FitRecord, StepEngine
 from records.schema import Schema
@@ -133,8 +133,7 @@ def challenge(
     how = How(loss, seed, serving, balance)
     tell: Count = count or (lambda what, done, of: None)
     now = batch if batch is not None else labelled.head(0)
-    candidates = [Candidate(recipe, name) for recipe in RECIPES for name in estimators]
-    trials: list[Trial] = []
+    corrected: str | None = None
     chosen: list[tuple[Candidate, float]]
     if len(labelled) < FEWEST_LABELS:
         chosen = [(Candidate(RECIPES[0], estimators[0]), 1.0)]
@@ -143,21 +142,19 @@ def challenge(
     else:
         aside, rest = _set_aside(snapshot_train, still_true, schema, seed)
         ground = lessons(rest, labelled, now, schema, balance=balance, seed=seed)
-        trials = try_out(
-            ground, aside, labelled, candidates, schema, loss=loss, seed=seed, cores=cores or os.cpu_count() or 1, count=tell
-        )
-        alone = min(trial.old_loss for trial in trials if trial.candidate.recipe is SNAPSHOT)
-        able = [trial for trial in trials if trial.finalist]
-        if not able:
-            raise BadData(f"{len(labelled)} labels and {len(rest)} snapshot rows taught no candidate; check the labels")
+        judging = judges(labelled, aside, ground, schema, loss=loss)
+        trials = try_out(ground, aside, estimators, judging, seed=seed, cores=cores or os.cpu_count() or 1, count=tell)
+        first = min(trials[: len(estimators)], key=lambda trial: trial.old_loss if len(aside) else trial.loss)
+        alone, corrected = first.old_loss, first.candidate.estimator
+        able = [trial for trial in trials if np.isfinite(trial.loss)]
         faithful = [trial for trial in able if trial.old_loss - alone <= forgetting]
         able = faithful or [min(able, key=lambda trial: trial.old_loss)]
-        counted = shares(able, labelled, aside, ground, schema, loss=loss)
+        counted = shares(able, trials, judging)
         chosen = [(trial.candidate, float(share)) for trial, share in zip(able, counted, strict=True) if share > 0]
         chosen.sort(key=lambda pair: -pair[1])
         why = f"{len(labelled)} labels in 3 folds"
         records = _records(trials, ground, alone, dict(chosen), schema, how)
-    pipeline, record, taught = _average(snapshot_train, holdout, labelled, now, schema, chosen, how, tell)
+    pipeline, record, taught = _average(snapshot_train, holdout, labelled, now, schema, chosen, corrected, how, tell)
     record = replace(record, params=(*record.params, ("chosen by", why)))
     return Challenge(pipeline, record, records or (record,), taught)
 
@@ -181,6 +178,7 @@ def _average(
     now: pd.DataFrame,
     schema: Schema,
     chosen: Sequence[tuple[Candidate, float]],
+    corrected: str | None,
     how: How,
     tell: Count,
 ) -> tuple[Pipeline, FitRecord, pd.DataFrame]:
@@ -193,12 +191,21 @@ def _average(
     ground = lessons(old, labelled, now, schema, balance=how.balance, seed=how.seed)
     members, engines, rows, counts = [], [StepEngine("prepare", "ColumnTransformer", False, "scikit-learn's own class")], 0, []
     total = np.zeros(len(old) + len(labelled))
+    accelerated = how.serving == "accelerated"
+    base = None
+    if corrected is not None and any(candidate.recipe.corrects for candidate, _ in chosen):
+        base = snapshot_model(ground, corrected, schema, seed=how.seed, accelerated=accelerated, n_trees=N_TREES)
     for number, (candidate, share) in enumerate(chosen, start=1):
         X, y, weights = ground.training_set(candidate.recipe)
         one = member(
-            schema, ground.prepared, candidate.estimator, seed=how.seed, accelerated=how.serving == "accelerated"
+            schema,
+            ground.prepared,
+            candidate.estimator,
+            seed=how.seed,
+            corrected=base if candidate.recipe.corrects else None,
+            accelerated=accelerated,
         )
-        with record_engines(one) as heard:
+        with one_thread(candidate.estimator), record_engines(one) as heard:
             counts.append(teach(one, X, y, weights, schema, seed=how.seed, every_class=True))
         name = "model" if len(chosen) == 1 else f"model {number}"
         engines += [replace(engine, step=name) for engine in heard() if engine.step == "model"]
@@ -258,7 +265,6 @@ def _records(
                 ("cross-validated loss", f"{trial.loss:.5f}"),
                 ("forgotten", f"{trial.old_loss - alone:+.5f}"),
                 ("share", f"{chosen.get(trial.candidate, 0.0):.2f}"),
-                *((("given up after", "1 fold"),) if not trial.finalist else ()),
             ),
             engines[trial.candidate.estimator],
             trial.seconds,
