@@ -28,7 +28,7 @@ N_TREES = 50
 MOST_MEMBERS = 5
 FAMILY_LABELS = 100.0
 """As how many labels the old rows count in saying which estimators suit these data at all."""
-OWN_LABELS = 10.0
+OWN_LABELS = 30.0
 """As how many labels they count against a candidate that loses on them."""
 CHOICE_HALVING = 4.0
 """After how many windows a label counts half in the choice: what is true now is looked for."""
@@ -135,7 +135,7 @@ def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> 
 
     The loss of the average on labels decides. Few labels would let chance choose, so old rows have a say too: as much as
     100 labels on which estimators suit these data (by what each made of the snapshot alone, whatever has changed since),
-    as much as 10 against candidates that lose on old rows. `every` trial, chosen from or not, tells the former.
+    as much as 30 against candidates that lose on old rows. `every` trial, chosen from or not, tells the former.
     """
     family = {trial.candidate.estimator: trial.on_old for trial in every if trial.candidate.recipe is SNAPSHOT}
     n_labels, n_old = len(judging.labels), len(judging.old)
