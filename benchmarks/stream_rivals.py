@@ -58,7 +58,9 @@ def first_models(stream: Stream, terms: Terms) -> dict[str, Pipeline]:
     weights = balanced(right, even) if stream.schema.task == "classification" else even
 
     def loss(name: str) -> float:
-        return float(np.average(per_row(models[name], stream.holdout, stream.schema, terms.loss(stream)), weights=weights))
+        return float(
+            np.average(per_row(models[name], stream.holdout, stream.schema, terms.loss(stream)), weights=weights)
+        )
 
     return {name: models[name] for name in sorted(models, key=loss)}
 

@@ -37,7 +37,9 @@ class Stream:
         return len(self.train) + len(self.holdout) + sum(map(len, self.windows))
 
 
-def read_stream(path: Path, target: str, time: str, *, task: Task | None, max_rows: int, seed: int = 0) -> Stream:
+def read_stream(
+    path: Path, target: str, time: str, *, task: Task | None, max_rows: int, n_windows: int = N_WINDOWS, seed: int = 0
+) -> Stream:
     """Read a Parquet file; raises `NotFound` without one, `BadData` when it cannot be a stream."""
     try:
         frame = pd.read_parquet(path)
@@ -46,7 +48,7 @@ def read_stream(path: Path, target: str, time: str, *, task: Task | None, max_ro
     except (OSError, ValueError) as error:
         problem = str(error).splitlines()[0]
         raise BadData(f"{str(path)!r} cannot be read as Parquet: {problem}; give a Parquet file") from None
-    return as_stream(path.stem, frame, target, time, task=task, max_rows=max_rows, seed=seed)
+    return as_stream(path.stem, frame, target, time, task=task, max_rows=max_rows, n_windows=n_windows, seed=seed)
 
 
 def as_stream(
@@ -57,10 +59,10 @@ def as_stream(
     *,
     task: Task | None = None,
     max_rows: int,
-    snapshot_share: float = 0.2,
+    n_windows: int = N_WINDOWS,
     seed: int = 0,
 ) -> Stream:
-    """Return a table as a stream: its first `snapshot_share` is the snapshot, the rest ten windows of as many rows.
+    """Return a table as a stream: its first fifth is the snapshot, the rest windows of as many rows.
 
     Rows are taken in the order of `time` (rows of the same time as they stand), at most `max_rows` of them, drawn at
     random. Rows without a target or a time are left out. Columns that name rows, and what no model here can take, are
@@ -78,10 +80,12 @@ def as_stream(
     if n_known < FEWEST_ROWS:
         raise BadData(f"{name}: {n_known} rows have a target and a time; a stream needs at least {FEWEST_ROWS}")
     frame = frame.reset_index(drop=True)
-    n_old = int(snapshot_share * len(frame))
+    n_old = len(frame) // 5
     task = task or _task(frame[target])
     columns, left_out = _columns(frame.drop(columns=[target, time]), frame[time], n_old)
-    kinds = {kind: tuple(str(c) for c, (k, _) in columns.items() if k == kind) for kind in ("number", "category", "text")}
+    kinds = {
+        kind: tuple(str(c) for c, (k, _) in columns.items() if k == kind) for kind in ("number", "category", "text")
+    }
     # A stream's order is all that counts here, so its rows are a minute apart; numbers would not do as a time.
     clock = _START + pd.to_timedelta(np.arange(len(frame)), unit="min")
     answers = frame[target].astype(float) if task == "regression" else _texts(frame[target])
@@ -95,7 +99,7 @@ def as_stream(
     checked = check_frame(plain, schema, where=name)
     old, later = checked.iloc[:n_old], checked.iloc[n_old:]
     held = in_holdout(old[KEY], 0.25, seed=seed)
-    cuts = np.array_split(np.arange(len(later)), N_WINDOWS)
+    cuts = np.array_split(np.arange(len(later)), n_windows)
     note = f"{n_known - len(frame)} of {n_known} rows not drawn" if n_known > len(frame) else ""
     note = "; ".join(part for part in (note, f"left out: {', '.join(left_out)}" if left_out else "") if part)
     return Stream(
@@ -131,9 +135,7 @@ def _check_classes(
         raise BadData(f"{name}: the first {n_old} rows know one answer of {target!r} only; nothing can be learned")
 
 
-def _columns(
-    frame: pd.DataFrame, time: pd.Series, n_old: int
-) -> tuple[Mapping[str, tuple[str, pd.Series]], list[str]]:
+def _columns(frame: pd.DataFrame, time: pd.Series, n_old: int) -> tuple[Mapping[str, tuple[str, pd.Series]], list[str]]:
     """Each usable column with its kind, and the names of the others."""
     found: dict[str, tuple[str, pd.Series]] = {}
     left_out = []

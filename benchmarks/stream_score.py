@@ -23,7 +23,7 @@ def predicted(pipeline: Pipeline, stream: Stream, window: int) -> Floats:
 
 
 def score(said: Floats, stream: Stream, window: int) -> float:
-    """Return the balanced accuracy on a window, or for a regression minus the RMSE in standard deviations of the target.
+    """Return the balanced accuracy on a window; for a regression minus the RMSE, in standard deviations of the target.
 
     The balanced accuracy is over the classes that occur in the window. The standard deviation is that of the whole
     stream, so that a quiet window does not count more than a lively one.

@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 _N_NUMBERS, _LETTERS = 6, "ABCDEFGH"
 
 
-def generated(n_rows: int, *, seed: int = 0) -> list[Stream]:
+def generated(n_rows: int, *, n_windows: int, seed: int = 0) -> list[Stream]:
     """Return one stream of each kind; the target is `y`, the order `t`."""
     streams = []
     for place, (name, answers, moves) in enumerate(_KINDS):
@@ -25,7 +25,7 @@ def generated(n_rows: int, *, seed: int = 0) -> list[Stream]:
         noise = 0.7 * generator.normal(size=n_rows)
         frame = pd.DataFrame(x, columns=[f"x{i}" for i in range(_N_NUMBERS)])
         frame = frame.assign(letter=letters, t=np.arange(n_rows), y=answers(t, x, letters, noise))
-        streams.append(as_stream(name, frame, "y", "t", max_rows=n_rows, seed=seed))
+        streams.append(as_stream(name, frame, "y", "t", max_rows=n_rows, n_windows=n_windows, seed=seed))
     return streams
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,7 +46,7 @@ class Played:
 
 def played(stream: Stream, terms: Terms, steps: Steps) -> Played:
     """Let all competitors go through a stream."""
-    with steps.counted(stream.name, 5 * N_WINDOWS) as step:
+    with steps.counted(stream.name, 5 * len(stream.windows)) as step:
         models = first_models(stream, terms)
         estimator, champion = next(iter(models.items()))
         without, _ = ours(stream, terms, champion, gated=False, count=step)
@@ -65,26 +65,27 @@ def played(stream: Stream, terms: Terms, steps: Steps) -> Played:
 
 def measured(asked: argparse.Namespace, steps: Steps) -> Findings:
     """Play every stream that was asked for."""
-    terms = Terms(
-        QUICK_ESTIMATORS if asked.quick else ESTIMATORS, asked.label_share, asked.seed, asked.cores or os.cpu_count() or 1
-    )
+    estimators = QUICK_ESTIMATORS if asked.quick else ESTIMATORS
+    terms = Terms(estimators, asked.label_share, asked.seed, asked.cores or os.cpu_count() or 1)
     return _findings([played(stream, terms, steps) for stream in _streams(asked)], asked, terms)
 
 
 def _streams(asked: argparse.Namespace) -> list[Stream]:
-    max_rows = min(asked.max_rows, 3_000) if asked.quick else asked.max_rows
+    max_rows = min(asked.max_rows, 2_000) if asked.quick else asked.max_rows
+    n_windows = 4 if asked.quick else N_WINDOWS
     if asked.files:
         columns = zip(asked.files, _each(asked.target, asked.files), _each(asked.time, asked.files), strict=True)
         task = None if asked.task == "infer" else asked.task
         return [
-            read_stream(file, target, time, task=task, max_rows=max_rows, seed=asked.seed)
+            read_stream(file, target, time, task=task, max_rows=max_rows, n_windows=n_windows, seed=asked.seed)
             for file, target, time in columns
         ]
     from deploy import flights
 
     frame = flights.read().drop(columns=flights.SCHEMA.row_key)
-    real = as_stream("flights", frame, flights.SCHEMA.target, flights.SCHEMA.time, max_rows=max_rows, seed=asked.seed)
-    generated = stream_worlds.generated(min(max_rows, 10_000), seed=asked.seed)
+    columns = (flights.SCHEMA.target, flights.SCHEMA.time)
+    real = as_stream("flights", frame, *columns, max_rows=max_rows, n_windows=n_windows, seed=asked.seed)
+    generated = stream_worlds.generated(min(max_rows, 10_000), n_windows=n_windows, seed=asked.seed)
     return [real, *generated[: 1 if asked.quick else None]]
 
 
@@ -108,10 +109,10 @@ def _findings(found: Sequence[Played], asked: argparse.Namespace, terms: Terms) 
     ]
     header = ("stream", "rows", "frozen", "scheduled", "all, growing", "all, sliding", "ours", "ours, gated")
     note = (
-        f"Scores are means over {N_WINDOWS} windows: balanced accuracy, or for a regression minus the RMSE in standard"
-        " deviations of the target. Recovered is (score - frozen) / (all labels - frozen), with the better of growing and"
-        f" sliding; where that gain is below {FLOOR} the stream shows nothing to recover, it has no share (–) and does not"
-        " count in the mean."
+        "Scores are means over the windows: balanced accuracy, or for a regression minus the RMSE in standard"
+        " deviations of the target. Recovered is (score - frozen) / (all labels - frozen), with the better of growing and sliding;"
+        f" where that gain is below {FLOOR} the stream shows nothing to recover, it has no share (–) and does not count"
+        " in the mean."
     )
     table = Table(
         "Scores and recovered gain",
@@ -121,23 +122,28 @@ def _findings(found: Sequence[Played], asked: argparse.Namespace, terms: Terms) 
     )
     windows = Table(
         "Window by window",
-        ("stream", "competitor", *(str(number) for number in range(1, N_WINDOWS + 1))),
+        ("stream", "competitor", *(str(number) for number in range(1, len(found[0].stream.windows) + 1))),
         [
             (one.stream.name, name, *scores)
             for one in found
-            for name, scores in (("frozen", one.frozen), ("all labels", one.full), ("ours", one.ungated), ("gated", one.gated))
+            for name, scores in (
+                ("frozen", one.frozen),
+                ("all labels", one.full),
+                ("ours", one.ungated),
+                ("gated", one.gated),
+            )
         ],
     )
-    notes = "; ".join(f"{one.stream.name}: {one.stream.note}" for one in found if one.stream.note)
     about = (
-        f"The first 20 % of a stream are the snapshot (a quarter of it the holdout), the rest {N_WINDOWS} windows. The model"
-        f" in charge predicts a window, then {terms.label_share:.0%} of its rows are labelled and teach the model for the"
-        f" next. All competitors choose among the same estimators ({', '.join(terms.estimators)}) and count all classes the"
-        " same. *Scheduled* buys random labels that weigh half as much as the snapshot. *All* is taught by every label; it"
-        " may also average its estimators. *Ours* is the project's own drawing of labels, half of them to judge, and"
-        " `models.train.challenge`; *gated* lets `models.promote` decide at its defaults who is in charge."
-        + (f" {notes}." if notes else "")
-    ).replace("%", " %").replace("  %", " %")
+        "The first 20 % of a stream are the snapshot (a quarter of it the holdout), the rest is equal windows."
+        f" The model in charge predicts a window, then {100 * terms.label_share:g} % of its rows are labelled and teach"
+        f" the model for the next. All competitors choose among the same estimators ({', '.join(terms.estimators)}) and"
+        " count all classes the same. *Scheduled* buys random labels that weigh half as much as the snapshot. *All* is"
+        " taught by every label; it may also average its estimators. *Ours* is the project's own drawing of labels,"
+        " half of them to judge, and `models.train.challenge`; *gated* lets `models.promote` decide at its defaults."
+    )
+    for one in found:
+        about += f" {one.stream.name}: {one.stream.note}." if one.stream.note else ""
     nothing = [one.stream.name for one in found if np.isnan(one.gain(one.full))]
     figures = {
         "recovered_gain": gains,
@@ -147,15 +153,17 @@ def _findings(found: Sequence[Played], asked: argparse.Namespace, terms: Terms) 
         "recovered_gain_scheduled": random,
         "mean_recovered_gain_scheduled": _mean(random.values()),
         "nothing_to_recover": {
-            one.stream.name: float(np.mean(one.ungated) - np.mean(one.frozen)) for one in found if one.stream.name in nothing
+            one.stream.name: float(np.mean(one.ungated) - np.mean(one.frozen))
+            for one in found
+            if one.stream.name in nothing
         },
         "label_share": asked.label_share,
     }
     return Findings(about, (table, windows), figures)
 
 
-def _mean(gains: "Sequence[float] | object") -> float:
-    known = [gain for gain in gains if not np.isnan(gain)]  # type: ignore[attr-defined]
+def _mean(gains: Iterable[float]) -> float:
+    known = [gain for gain in gains if not np.isnan(gain)]
     return float(np.mean(known)) if known else float("nan")
 
 
@@ -164,7 +172,13 @@ def main() -> None:
     parser = arguments("streams", about=ABOUT)
     add = parser.add_argument
     add("files", nargs="*", type=Path, metavar="FILE", help="Parquet files; without one, flights and generated streams")
-    add("--target", nargs="+", default=[], metavar="COLUMN", help="what is predicted: one for all files, or one for each")
+    add(
+        "--target",
+        nargs="+",
+        default=[],
+        metavar="COLUMN",
+        help="what is predicted: one for all files, or one for each",
+    )
     add("--time", nargs="+", default=[], metavar="COLUMN", help="what orders the rows, likewise")
     add("--label-share", type=float, default=0.05, help="share of each window's rows that is labelled (0.05)")
     add("--max-rows", type=int, default=50_000, help="at most so many rows of a file, drawn at random (50000)")
@@ -174,7 +188,9 @@ def main() -> None:
     asked = parser.parse_args()
     for names, option in ((asked.target, "--target"), (asked.time, "--time")):
         if asked.files and len(names) not in (1, len(asked.files)):
-            parser.error(f"{option} needs one column for all {len(asked.files)} files, or one for each; put files first")
+            parser.error(
+                f"{option} needs one column for all {len(asked.files)} files, or one each; put the files first"
+            )
     if not 0 < asked.label_share < 1:
         parser.error(f"--label-share {asked.label_share} is no share; give one above 0 and below 1")
     carry_out("streams", partial(measured, asked), page=not asked.quick and not asked.files)

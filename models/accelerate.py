@@ -44,9 +44,7 @@ def estimator(
 
         kind = rivals.HistGradientBoostingClassifier if classification else rivals.HistGradientBoostingRegressor
         # Stopping early would set labels aside, of which there are few.
-        return kind(
-            max_iter=n_trees, max_leaf_nodes=15, min_samples_leaf=10, early_stopping=False, random_state=seed
-        )
+        return kind(max_iter=n_trees, max_leaf_nodes=15, min_samples_leaf=10, early_stopping=False, random_state=seed)
     if accelerated:
         from sklearnex import ensemble, linear_model, neighbors
     else:

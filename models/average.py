@@ -42,7 +42,9 @@ def greedy_weights(
     return counts / n_steps
 
 
-def averaged(members: Sequence[BaseEstimator], weights: Floats, X: Floats, y: NDArray[np.generic], task: Task) -> BaseEstimator:
+def averaged(
+    members: Sequence[BaseEstimator], weights: Floats, X: Floats, y: NDArray[np.generic], task: Task
+) -> BaseEstimator:
     """Return one estimator that averages fitted ones by their weights; they are not fitted again.
 
     `X` and `y` tell the columns and the classes; every member must know the same classes.

@@ -17,7 +17,7 @@ from models.lessons import Lessons
 from models.loss import of_predictions
 from models.pipeline import member
 from models.predictions import of_matrix, truths
-from models.recipe import RECIPES, SNAPSHOT, Recipe
+from models.recipe import RECIPES, SNAPSHOT, STEADY, Recipe
 from models.teach import one_thread, teach
 from records.errors import BadData
 from records.schema import Schema
@@ -25,10 +25,11 @@ from records.schema import Schema
 Floats = NDArray[np.float64]
 N_FOLDS = 3
 N_TREES = 50
-MOST_MEMBERS = 5
-FAMILY_LABELS = 100.0
+MOST_CHOSEN = 4
+STEADY_SHARE = 0.5
+FAMILY_LABELS = 30.0
 """As how many labels the old rows count in saying which estimators suit these data at all."""
-OWN_LABELS = 30.0
+OWN_LABELS = 100.0
 """As how many labels they count against a candidate that loses on them."""
 CHOICE_HALVING = 4.0
 """After how many windows a label counts half in the choice: what is true now is looked for."""
@@ -80,7 +81,7 @@ class Judges:
 def judges(labelled: pd.DataFrame, aside: pd.DataFrame, lessons: Lessons, schema: Schema, *, loss: str) -> Judges:
     """Return the rows that judge; a label counts 1 / inclusion, the less the older, and classes alike if wanted."""
     weights = 0.5 ** (lessons.ages / CHOICE_HALVING) / labelled["inclusion"].to_numpy(dtype=float)
-    even = np.ones(len(aside))
+    even: Floats = np.ones(len(aside))
     if lessons.balance:
         weights = balanced(labelled[schema.target].to_numpy(), weights)
         even = balanced(aside[schema.target].to_numpy(), even)
@@ -111,7 +112,9 @@ def try_out(
         count("models of the snapshot", number, len(estimators))
     best = min(alone, key=lambda pair: pair[1].old_loss if len(aside) else pair[1].loss)[0]
     candidates = [
-        Candidate(recipe, name) for recipe in RECIPES if recipe is not SNAPSHOT
+        Candidate(recipe, name)
+        for recipe in RECIPES
+        if recipe != SNAPSHOT
         for name in (estimators if not recipe.corrects else correctors(estimators))
     ]
     jobs = (
@@ -131,13 +134,16 @@ def correctors(estimators: Sequence[str]) -> list[str]:
 
 
 def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> Floats:
-    """Return how much each trial's candidate counts in the average, shape (n_trials,), summing to 1; at most five do.
+    """Return how much each trial's candidate counts in the average, shape (n_trials,), summing to 1.
 
-    The loss of the average on labels decides. Few labels would let chance choose, so old rows have a say too: as much as
-    100 labels on which estimators suit these data (by what each made of the snapshot alone, whatever has changed since),
-    as much as 30 against candidates that lose on old rows. `every` trial, chosen from or not, tells the former.
+    Half of the average is steady: the candidates of the recipe `STEADY`, one per estimator, all the same. The other
+    half is at most four candidates chosen for the loss of their average on labels (`models.average.greedy_weights`).
+    Few labels would let chance choose, so old rows have a say too: as much as 30 labels on which estimators suit these
+    data (by what each made of the snapshot alone, whatever has changed since), and as much as 100 against candidates
+    that lose on old rows. `every` trial, chosen from or not, tells the former. Where no steady candidate may be chosen,
+    all of the average is chosen.
     """
-    family = {trial.candidate.estimator: trial.on_old for trial in every if trial.candidate.recipe is SNAPSHOT}
+    family = {trial.candidate.estimator: trial.on_old for trial in every if trial.candidate.recipe == SNAPSHOT}
     n_labels, n_old = len(judging.labels), len(judging.old)
     effective = judging.label_weights.sum() ** 2 / (judging.label_weights**2).sum()
     say = np.array([effective, FAMILY_LABELS if n_old else 0.0, OWN_LABELS if n_old else 0.0])
@@ -149,10 +155,14 @@ def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> 
         return float(say @ np.array(losses))
 
     said = [np.concatenate([one.on_labels, family[one.candidate.estimator], one.on_old]) for one in trials]
-    return greedy_weights(np.stack(said), loss, most=MOST_MEMBERS)
+    chosen = greedy_weights(np.stack(said), loss, most=MOST_CHOSEN)
+    steady = np.array([trial.candidate.recipe == STEADY for trial in trials], dtype=float)
+    return STEADY_SHARE * steady / steady.sum() + (1 - STEADY_SHARE) * chosen if steady.any() else chosen
 
 
-def snapshot_model(lessons: Lessons, name: str, schema: Schema, *, seed: int, accelerated: bool, n_trees: int) -> BaseEstimator:
+def snapshot_model(
+    lessons: Lessons, name: str, schema: Schema, *, seed: int, accelerated: bool, n_trees: int
+) -> BaseEstimator:
     """Return the estimator of that name taught by the old rows alone."""
     X, y, weights = lessons.training_set(SNAPSHOT)
     model = member(schema, lessons.prepared, name, seed=seed, accelerated=accelerated, n_trees=n_trees)

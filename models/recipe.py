@@ -47,6 +47,7 @@ class Recipe:
 
 
 SNAPSHOT = Recipe("snapshot alone", kept_share=1.0, label_weight=0.0)
+STEADY = Recipe("moved to today, light labels", kept_share=1.0, label_weight=0.1, halving=1.5, moved=True)
 RECIPES = (
     Recipe("all data", kept_share=1.0, label_weight=1.0, halving=1.5),
     Recipe("all data, light labels", kept_share=1.0, label_weight=0.1),
@@ -54,7 +55,7 @@ RECIPES = (
     Recipe("labels alone", kept_share=0.0, label_weight=1.0),
     Recipe("like today", kept_share=1.0, label_weight=0.5, halving=1.5, like_now=True),
     Recipe("moved to today", kept_share=1.0, label_weight=0.5, halving=1.5, moved=True),
-    Recipe("moved to today, light labels", kept_share=1.0, label_weight=0.1, halving=1.5, moved=True),
+    STEADY,
     Recipe("snapshot's model corrected", kept_share=0.0, label_weight=1.0, halving=3.0, corrects=True),
     SNAPSHOT,
 )
@@ -99,7 +100,7 @@ def ages_of(labelled: pd.DataFrame, now: pd.DataFrame, schema: Schema) -> Floats
         return np.zeros(len(labelled))
     start, length = now[schema.time].min(), now[schema.time].max() - now[schema.time].min()
     since = (start - labelled[schema.time]).clip(lower=pd.Timedelta(0)) / max(length, pd.Timedelta("1s"))
-    return np.ceil(since.to_numpy(dtype=float))
+    return np.asarray(np.ceil(since.to_numpy(dtype=float)))
 
 
 def own_weights(snapshot: pd.DataFrame, schema: Schema) -> Floats:

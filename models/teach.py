@@ -31,7 +31,7 @@ def teach(
     With `every_class` one row of each class in `y` is taken even where its weight is 0, so that the model knows them
     all. Raises `BadData` when the rows cannot teach.
     """
-    rows = np.arange(len(y))
+    rows: NDArray[np.intp] = np.arange(len(y), dtype=np.intp)
     if weights is not None and not np.array_equal(weights, np.ones(len(y))):
         rows = positions(weights, n=max(round(float(weights.sum())), 1), seed=seed)
     if every_class:

@@ -20,7 +20,7 @@ from models.loss import per_row
 from models.pipeline import build, member
 from models.recipe import RECIPES, SNAPSHOT, still_old
 from models.teach import one_thread, teach
-from records.errors import BadData, BadSettings
+from records.errors import BadSettings
 from records.generation import FitRecord, StepEngine
 from records.schema import Schema
 
@@ -131,7 +131,7 @@ def challenge(
     if not estimators:
         raise BadSettings("there is no estimator to choose from; name one in training.estimators")
     how = How(loss, seed, serving, balance)
-    tell: Count = count or (lambda what, done, of: None)
+    tell: Count = count or (lambda *_: None)
     now = batch if batch is not None else labelled.head(0)
     corrected: str | None = None
     chosen: list[tuple[Candidate, float]]
@@ -189,7 +189,12 @@ def _average(
         drawn = np.random.default_rng(how.seed).permutation(len(old))[:MEMBER_ROWS]
         old = old.iloc[np.sort(drawn)]
     ground = lessons(old, labelled, now, schema, balance=how.balance, seed=how.seed)
-    members, engines, rows, counts = [], [StepEngine("prepare", "ColumnTransformer", False, "scikit-learn's own class")], 0, []
+    members, engines, rows, counts = (
+        [],
+        [StepEngine("prepare", "ColumnTransformer", False, "scikit-learn's own class")],
+        0,
+        [],
+    )
     total = np.zeros(len(old) + len(labelled))
     accelerated = how.serving == "accelerated"
     base = None

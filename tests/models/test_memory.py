@@ -13,7 +13,7 @@ def test_a_sample_is_taken_where_it_is_asked_for_even_if_all_would_not_fit() -> 
 
 
 def test_more_than_fits_is_refused_with_a_number_that_fits() -> None:
-    with pytest.raises(BadData, match="set training.max_rows to 357,000 or fewer") as refused:
+    with pytest.raises(BadData, match=r"set training\.max_rows to 357,000 or fewer") as refused:
         affordable(10**9, 10, max_rows=None, free_bytes=2**30)
     assert "10" in str(refused.value)
     assert affordable(10**9, 10, max_rows=357_000, free_bytes=2**30) == 357_000

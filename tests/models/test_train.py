@@ -73,7 +73,7 @@ def test_the_average_counts_few_candidates_and_their_shares_sum_to_one(challenge
     _, record, candidates, _ = challenged["stock"]
     told = [float(dict(one.params)["share"]) for one in candidates]
     assert abs(sum(told) - 1) < 0.05
-    assert sum(share > 0 for share in told) == sum(name.startswith("member ") for name, _ in record.params) <= 5
+    assert sum(share > 0 for share in told) == sum(name.startswith("member ") for name, _ in record.params) <= 6
 
 
 def test_what_taught_is_kept_with_weights_and_holds_every_label(challenged: dict[str, Challenge]) -> None:
@@ -119,10 +119,8 @@ def test_without_an_old_row_that_holds_nothing_counts_as_forgotten() -> None:
 
 def test_progress_is_told_and_ends_with_the_members() -> None:
     told: list[tuple[str, int, int]] = []
-    challenge(
-        TRAIN, HOLDOUT, DRIFTED, FLIGHTS, serving="stock", count=lambda *step: told.append(step), **HOW
-    )
-    assert [what for what, *_ in told] == sorted((what for what, *_ in told), key=["models of the snapshot", "candidates", "members"].index)
+    challenge(TRAIN, HOLDOUT, DRIFTED, FLIGHTS, serving="stock", count=lambda *step: told.append(step), **HOW)
+    assert list(dict.fromkeys(what for what, *_ in told)) == ["models of the snapshot", "candidates", "members"]
     assert told[-1][1] == told[-1][2]
 
 
@@ -135,7 +133,8 @@ def test_two_processes_choose_what_one_does(challenged: dict[str, Challenge]) ->
 def test_rows_of_today_let_old_rows_be_moved_and_likened_to_them() -> None:
     warmer = DRIFTED.assign(hour=DRIFTED["hour"] + 3)
     with_batch, without = (
-        challenge(TRAIN, HOLDOUT, DRIFTED, FLIGHTS, serving="stock", batch=batch, **HOW).candidates for batch in (warmer, None)
+        challenge(TRAIN, HOLDOUT, DRIFTED, FLIGHTS, serving="stock", batch=batch, **HOW).candidates
+        for batch in (warmer, None)
     )
     losses = [{one.recipe: dict(one.params)["cross-validated loss"] for one in some} for some in (with_batch, without)]
     assert losses[0]["moved to today"] != losses[1]["moved to today"]
