@@ -110,9 +110,9 @@ def _findings(found: Sequence[Played], asked: argparse.Namespace, terms: Terms) 
     header = ("stream", "rows", "frozen", "scheduled", "all, growing", "all, sliding", "ours", "ours, gated")
     note = (
         "Scores are means over the windows: balanced accuracy, or for a regression minus the RMSE in standard"
-        " deviations of the target. Recovered is (score - frozen) / (all labels - frozen), with the better of growing and sliding;"
-        f" where that gain is below {FLOOR} the stream shows nothing to recover, it has no share (–) and does not count"
-        " in the mean."
+        " deviations of the target. Recovered is (score - frozen) / (all labels - frozen), with the better of growing"
+        f" and sliding; where that gain is below {FLOOR} the stream shows nothing to recover, it has no share (–) and"
+        " does not count in the mean."
     )
     table = Table(
         "Scores and recovered gain",

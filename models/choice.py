@@ -27,9 +27,10 @@ N_FOLDS = 3
 N_TREES = 50
 MOST_CHOSEN = 4
 STEADY_SHARE = 0.5
+CLEARLY = 3.0
 FAMILY_LABELS = 30.0
 """As how many labels the old rows count in saying which estimators suit these data at all."""
-OWN_LABELS = 100.0
+OWN_LABELS = 30.0
 """As how many labels they count against a candidate that loses on them."""
 CHOICE_HALVING = 4.0
 """After how many windows a label counts half in the choice: what is true now is looked for."""
@@ -139,9 +140,10 @@ def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> 
     Half of the average is steady: the candidates of the recipe `STEADY`, one per estimator, all the same. The other
     half is at most four candidates chosen for the loss of their average on labels (`models.average.greedy_weights`).
     Few labels would let chance choose, so old rows have a say too: as much as 30 labels on which estimators suit these
-    data (by what each made of the snapshot alone, whatever has changed since), and as much as 100 against candidates
-    that lose on old rows. `every` trial, chosen from or not, tells the former. Where no steady candidate may be chosen,
-    all of the average is chosen.
+    data (by what each made of the snapshot alone, whatever has changed since), and as much as 30 against candidates
+    that lose on old rows. `every` trial, chosen from or not, tells the former. The chosen are the whole average where
+    no steady candidate may be chosen, and where the labels clearly want it: the steady half raises the loss on them by
+    over three standard errors.
     """
     family = {trial.candidate.estimator: trial.on_old for trial in every if trial.candidate.recipe == SNAPSHOT}
     n_labels, n_old = len(judging.labels), len(judging.old)
@@ -157,7 +159,23 @@ def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> 
     said = [np.concatenate([one.on_labels, family[one.candidate.estimator], one.on_old]) for one in trials]
     chosen = greedy_weights(np.stack(said), loss, most=MOST_CHOSEN)
     steady = np.array([trial.candidate.recipe == STEADY for trial in trials], dtype=float)
-    return STEADY_SHARE * steady / steady.sum() + (1 - STEADY_SHARE) * chosen if steady.any() else chosen
+    if not steady.any():
+        return chosen
+    steadied = STEADY_SHARE * steady / steady.sum() + (1 - STEADY_SHARE) * chosen
+    return chosen if _clearly_better(chosen, steadied, trials, judging) else steadied
+
+
+def _clearly_better(one: Floats, other: Floats, trials: Sequence[Trial], judging: Judges) -> bool:
+    """Whether one average loses less on the labels than another by over three standard errors, paired by label."""
+    on_labels = np.stack([trial.on_labels for trial in trials])
+    losses = [
+        of_predictions(np.tensordot(weights, on_labels, 1), judging.labels, judging.schema, judging.loss)
+        for weights in (one, other)
+    ]
+    lead, weights = losses[1] - losses[0], judging.label_weights
+    mean = _mean(lead, weights)
+    error = float(np.sqrt(((weights * (lead - mean)) ** 2).sum()) / weights.sum())
+    return mean > CLEARLY * error > 0
 
 
 def snapshot_model(
