@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,7 @@ def as_stream(
     checked = check_frame(plain, schema, where=name)
     old, later = checked.iloc[:n_old], checked.iloc[n_old:]
     held = in_holdout(old[KEY], 0.25, seed=seed)
-    cuts = np.array_split(np.arange(len(later)), n_windows)
+    edges = np.linspace(0, len(later), n_windows + 1).round().astype(int)
     note = f"{n_known - len(frame)} of {n_known} rows not drawn" if n_known > len(frame) else ""
     note = "; ".join(part for part in (note, f"left out: {', '.join(left_out)}" if left_out else "") if part)
     return Stream(
@@ -107,7 +108,7 @@ def as_stream(
         schema,
         old[~held].reset_index(drop=True),
         old[held].reset_index(drop=True),
-        tuple(later.iloc[rows].reset_index(drop=True) for rows in cuts),
+        tuple(later.iloc[a:b].reset_index(drop=True) for a, b in pairwise(edges.tolist())),
         note,
     )
 
@@ -144,7 +145,7 @@ def _columns(frame: pd.DataFrame, time: pd.Series, n_old: int) -> tuple[Mapping[
         if kind is None or column.iloc[:n_old].isna().all():
             left_out.append(str(name))
         elif kind == "moment":
-            found |= {f"{name} ({part})": ("number", values) for part, values in _parts(column).items()}
+            found |= {f"{name} ({part})": ("number", values) for part, values in _parts(column, time).items()}
         else:
             found[str(name)] = (kind, _numbers(column) if kind == "number" else _texts(column))
     return found, left_out
@@ -175,20 +176,23 @@ def _kind(column: pd.Series, time: pd.Series) -> str | None:
     return "category"
 
 
-def _parts(column: pd.Series) -> dict[str, pd.Series]:
-    """The calendar parts of moments that repeat, and the day itself."""
+def _parts(column: pd.Series, time: pd.Series) -> dict[str, pd.Series]:
+    """The calendar parts of moments that repeat, and the days from them to the row's time (or to one fixed day)."""
     moments = pd.to_datetime(column, utc=True, errors="coerce")
-    day = (moments - _START) / pd.Timedelta("1D")
-    parts = {"day": day, "weekday": moments.dt.dayofweek, "month": moments.dt.month}
+    clocked = pd.api.types.is_datetime64_any_dtype(time)
+    since = (pd.to_datetime(time, utc=True) if clocked else _START) - moments
+    parts = {"days before": since / pd.Timedelta("1D"), "weekday": moments.dt.dayofweek, "month": moments.dt.month}
     if (moments.dt.hour.dropna() != 0).any():
         parts["hour"] = moments.dt.hour + moments.dt.minute / 60
-    return {part: values.astype(float) for part, values in parts.items()}
+    return {part: pd.Series(values, dtype=float) for part, values in parts.items()}
 
 
 def _numbers(column: pd.Series) -> pd.Series:
     if pd.api.types.is_timedelta64_dtype(column):
-        return column.dt.total_seconds()
-    return pd.to_numeric(column, errors="coerce").astype("float64")
+        seconds: pd.Series = column.dt.total_seconds()
+        return seconds
+    numbers: pd.Series = pd.to_numeric(column, errors="coerce").astype("float64")
+    return numbers
 
 
 def _texts(column: pd.Series) -> pd.Series:

@@ -37,7 +37,7 @@ def _score(x: Floats, letters: NDArray[np.str_], turned: Floats) -> Floats:
 
 
 def _abrupt(t: Floats, x: Floats, letters: NDArray[np.str_], noise: Floats) -> NDArray[np.int64]:
-    return np.asarray(_score(x, letters, (t > 0.4) * 1.0) + noise > 0.5, dtype=np.int64)
+    return np.asarray(_score(x, letters, np.where(t > 0.4, 1.0, 0.0)) + noise > 0.5, dtype=np.int64)
 
 
 def _gradual(t: Floats, x: Floats, letters: NDArray[np.str_], noise: Floats) -> NDArray[np.int64]:

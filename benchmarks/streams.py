@@ -83,8 +83,8 @@ def _streams(asked: argparse.Namespace) -> list[Stream]:
     from deploy import flights
 
     frame = flights.read().drop(columns=flights.SCHEMA.row_key)
-    columns = (flights.SCHEMA.target, flights.SCHEMA.time)
-    real = as_stream("flights", frame, *columns, max_rows=max_rows, n_windows=n_windows, seed=asked.seed)
+    target, time = flights.SCHEMA.target, flights.SCHEMA.time
+    real = as_stream("flights", frame, target, time, max_rows=max_rows, n_windows=n_windows, seed=asked.seed)
     generated = stream_worlds.generated(min(max_rows, 10_000), n_windows=n_windows, seed=asked.seed)
     return [real, *generated[: 1 if asked.quick else None]]
 

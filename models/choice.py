@@ -169,7 +169,9 @@ def _clearly_better(one: Floats, other: Floats, trials: Sequence[Trial], judging
     """Whether one average loses less on the labels than another by over three standard errors, paired by label."""
     on_labels = np.stack([trial.on_labels for trial in trials])
     losses = [
-        of_predictions(np.tensordot(weights, on_labels, 1), judging.labels, judging.schema, judging.loss)
+        of_predictions(
+            np.asarray(np.tensordot(weights, on_labels, 1), dtype=float), judging.labels, judging.schema, judging.loss
+        )
         for weights in (one, other)
     ]
     lead, weights = losses[1] - losses[0], judging.label_weights

@@ -43,7 +43,7 @@ def test_an_averaged_classifier_says_the_weighted_mean_of_its_members_and_knows_
 
 
 def test_an_averaged_regression_says_the_weighted_mean() -> None:
-    X = np.arange(20.0)[:, None]
+    X = np.array(range(20), dtype=float)[:, None]
     first, second = Ridge().fit(X, X[:, 0]), Ridge().fit(X, -X[:, 0])
     model = averaged([first, second], np.array([0.5, 0.5]), X[:5], X[:5, 0], "regression")
     assert np.allclose(model.predict(X), (first.predict(X) + second.predict(X)) / 2)
