@@ -97,6 +97,16 @@ def member(
     return Pipeline([("encode", encode), ("model", model)])
 
 
+def learner(pipeline: Pipeline) -> BaseEstimator:
+    """Return the estimator of a pipeline that learns from labels: the last step, or what corrects another model.
+
+    >>> learner(Pipeline([("prepare", StandardScaler()), ("model", "drop")]))
+    'drop'
+    """
+    last = pipeline[-1]
+    return last.final_estimator[-1] if isinstance(last, StackingClassifier | StackingRegressor) else last
+
+
 def _topics(seed: int) -> Pipeline:
     return Pipeline(
         [

@@ -17,7 +17,7 @@ from models.balance import balanced
 from models.choice import Candidate, Trial, judges, shares, snapshot_model, try_out
 from models.lessons import Lessons, lessons
 from models.loss import per_row
-from models.pipeline import build, member
+from models.pipeline import build, learner, member
 from models.recipe import RECIPES, SNAPSHOT, still_old
 from models.teach import one_thread, teach
 from records.errors import BadSettings
@@ -210,10 +210,10 @@ def _average(
             corrected=base if candidate.recipe.corrects else None,
             accelerated=accelerated,
         )
-        with one_thread(candidate.estimator), record_engines(one) as heard:
+        with one_thread(candidate.estimator), record_engines(Pipeline([("model", learner(one))])) as heard:
             counts.append(teach(one, X, y, weights, schema, seed=how.seed, every_class=True))
         name = "model" if len(chosen) == 1 else f"model {number}"
-        engines += [replace(engine, step=name) for engine in heard() if engine.step == "model"]
+        engines += [replace(engine, step=name) for engine in heard()]
         members.append(one)
         total += share * weights
         rows = len(y)
@@ -292,7 +292,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _settings(pipeline: Pipeline) -> tuple[tuple[str, str], ...]:
     """What the estimator was set to, apart from its defaults."""
-    model = pipeline[-1]
+    model = learner(pipeline)
     default = type(model)().get_params()
     return tuple((f"model.{name}", str(value)) for name, value in model.get_params().items() if value != default[name])
 
