@@ -125,7 +125,8 @@ def challenge(
     labels judge it. With fewer than 12 labels nothing can be chosen: the first estimator on "all data" is taken.
 
     The members of the average then learn from all labels and at most 50 000 snapshot rows; with serving "stock" they
-    are fitted by plain scikit-learn. `cores` (all by default) changes the time alone. `count(what, done, of)` is told
+    are fitted by plain scikit-learn. `cores` (all by default, one where there are fewer than four) changes the time
+    alone. `count(what, done, of)` is told
     the progress. Raises `BadData` when the rows cannot teach.
     """
     if not estimators:
@@ -143,7 +144,7 @@ def challenge(
         aside, rest = _set_aside(snapshot_train, still_true, schema, seed)
         ground = lessons(rest, labelled, now, schema, balance=balance, seed=seed)
         judging = judges(labelled, aside, ground, schema, loss=loss)
-        trials = try_out(ground, aside, estimators, judging, seed=seed, cores=cores or os.cpu_count() or 1, count=tell)
+        trials = try_out(ground, aside, estimators, judging, seed=seed, cores=cores or _cores(), count=tell)
         first = min(trials[: len(estimators)], key=lambda trial: trial.old_loss if len(aside) else trial.loss)
         alone, corrected = first.old_loss, first.candidate.estimator
         able = [trial for trial in trials if np.isfinite(trial.loss)]
@@ -157,6 +158,11 @@ def challenge(
     pipeline, record, taught = _average(snapshot_train, holdout, labelled, now, schema, chosen, corrected, how, tell)
     record = replace(record, params=(*record.params, ("chosen by", why)))
     return Challenge(pipeline, record, records or (record,), taught)
+
+
+def _cores() -> int:
+    n = os.cpu_count() or 1
+    return n if n >= 4 else 1  # starting a process takes about as long as two of them save
 
 
 def _set_aside(
