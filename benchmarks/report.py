@@ -62,19 +62,29 @@ def run(name: str, measure: Callable[[bool, Steps], Findings], *, about: str) ->
     `measure(quick, steps)` does the work. Its tables are printed; a full run also writes them, with the machine, the
     versions and the date, to `docs/benchmarks/NAME.md`. The last line is one JSON object of its figures.
     """
+    quick: bool = arguments(name, about=about).parse_args().quick
+    carry_out(name, lambda steps: measure(quick, steps), page=not quick)
+
+
+def arguments(name: str, *, about: str) -> argparse.ArgumentParser:
+    """Return the parser of a benchmark's command line, which knows `--quick`."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about)
     parser.add_argument("--quick", action="store_true", help="reduced size, within 50 seconds; writes no page")
-    quick: bool = parser.parse_args().quick
+    return parser
+
+
+def carry_out(name: str, measure: Callable[[Steps], Findings], *, page: bool) -> None:
+    """Measure with progress shown, print the tables, write the `page` if asked, and end with the figures as JSON."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     begun = datetime.now(UTC)
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        findings = measure(quick, Steps(progress))
+        findings = measure(Steps(progress))
     seconds = (datetime.now(UTC) - begun).total_seconds()
-    page = as_page(name, findings, begun=begun, seconds=seconds)
-    print(page)
-    if not quick:
+    text = as_page(name, findings, begun=begun, seconds=seconds)
+    print(text)
+    if page:
         DOCS.mkdir(parents=True, exist_ok=True)
-        (DOCS / f"{name}.md").write_text(page, encoding="utf-8")
+        (DOCS / f"{name}.md").write_text(text, encoding="utf-8")
         print(f"Written to docs/benchmarks/{name}.md.", file=sys.stderr)
     print(json.dumps({key: _plain(value) for key, value in findings.figures.items()}))
 

@@ -15,6 +15,7 @@ from models.encoded import encoded_types
 from models.entry import Draft
 from models.holdout import in_holdout
 from models.loss import per_row
+from models.memory import affordable
 from models.train import fit
 from monitors.schema import check_frame
 from records.comparison import Verdict
@@ -95,7 +96,7 @@ def _teaching_rows(site: Site, data: str, table: str | None) -> tuple[pd.DataFra
     if extent is None:
         raise EmptyWindow(f"{where} has no rows; give the rows the model was trained on")
     everything = Window(extent[0], extent[1] + timedelta(microseconds=1))
-    n_rows = door.facts(everything).n_rows
+    n_rows = affordable(door.facts(everything).n_rows, len(schema.production), max_rows=training.max_rows)
     frame = check_frame(door.sample(everything, n_rows), schema, where=where, need_target=True)
     held = in_holdout(frame[schema.row_key], training.holdout_share, seed=training.seed)
     if held.all() or not held.any():
@@ -124,6 +125,7 @@ def train_first(site: Site, snapshot: Snapshot, pipeline_uri: str | None) -> Gen
                 loss=site.settings.loss,
                 seed=site.settings.training.seed,
                 serving=site.settings.training.serving,
+                balance=site.settings.training.balance,
             )
             for estimator in site.settings.training.estimators
         ]

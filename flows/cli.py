@@ -420,6 +420,7 @@ def _site(config: Path) -> Iterator[Any]:
 @contextmanager
 def _steps(silent: bool) -> Iterator[Any]:
     """A way to run steps that names the one at work, on standard error."""
+    from flows.site import Site
     from flows.watch import by_hand
 
     if silent or not err.is_terminal:
@@ -428,7 +429,10 @@ def _steps(silent: bool) -> Iterator[Any]:
     with err.status("opening the doors") as shown:
 
         def run(step: Any, *arguments: Any) -> Any:
-            shown.update(step.__name__.replace("_", " "))
+            name = step.__name__.replace("_", " ")
+            shown.update(name)
+            if isinstance(arguments[0], Site):
+                arguments[0].count = lambda what, done, of: shown.update(f"{name}: {what}, {done} of {of}")
             return step(*arguments)
 
         yield run

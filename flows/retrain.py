@@ -6,7 +6,6 @@ from flows.evidence import Evidence, old_answers_hold, teaching_labels
 from flows.review import keep_candidates
 from flows.site import Site
 from models.entry import Draft
-from models.recipe import training_frames
 from models.train import challenge
 from records.decay import Judgement
 from records.generation import Generation
@@ -39,7 +38,7 @@ def _retrain(site: Site, request: LabelRequest, judgement: Judgement, lessons: E
     first = site.ledger.generations.get(site.model, 1)
     train, holdout = read(first.snapshot)
     labelled = lessons.frame.assign(inclusion=lessons.inclusion)
-    pipeline, fit, candidates = challenge(
+    came = challenge(
         train,
         holdout,
         labelled,
@@ -48,22 +47,24 @@ def _retrain(site: Site, request: LabelRequest, judgement: Judgement, lessons: E
         loss=site.settings.loss,
         seed=settings.seed,
         serving=settings.serving,
+        batch=site.sample(request.window),
         still_true=old_answers_hold(site, request.window, judgement, train),
         forgetting=site.settings.gate.tolerance,
+        balance=settings.balance,
+        cores=settings.cores,
+        count=site.count,
     )
-    taught, weights = training_frames(train, labelled, schema)[fit.recipe]
-    manifest = taught.assign(weight=weights)
     number = _number(site, request)
     draft = Draft(
         model=site.model,
         number=number,
         schema=schema,
-        pipeline=pipeline,
-        fit=fit,
-        snapshot=write(manifest, holdout, site.settings.folder / "snapshots"),
-        train=manifest,
+        pipeline=came.pipeline,
+        fit=came.fit,
+        snapshot=write(came.taught, holdout, site.settings.folder / "snapshots"),
+        train=came.taught,
         holdout=holdout,
-        candidates=candidates,
+        candidates=came.candidates,
         tags={"cause": request.window.name, "parent": str(champion.number), "labels": str(len(labelled))},
         description=f"Taught by {len(labelled)} labels, the latest of window {request.window.name}: {request.reason}",
     )

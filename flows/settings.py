@@ -123,14 +123,16 @@ class Labels(_Part):
 class Training(_Part):
     """How generations are fitted."""
 
-    estimators: Annotated[tuple[Literal["random_forest", "extra_trees", "linear"], ...], Field(min_length=1)] = (
-        "random_forest",
-        "linear",
-    )
+    estimators: Annotated[
+        tuple[Literal["random_forest", "extra_trees", "linear", "neighbors", "boosting"], ...], Field(min_length=1)
+    ] = ("random_forest", "extra_trees", "linear", "boosting")
     loss: Literal["brier", "log", "zero_one", "cost", "squared", "absolute"] | None = None
     serving: Literal["accelerated", "stock"] = "accelerated"
     holdout_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     harm_tolerance: Annotated[float, Field(ge=0)] = 0.005
+    balance: bool = False
+    cores: Annotated[int, Field(ge=1)] | None = None
+    max_rows: Annotated[int, Field(ge=1000)] | None = None
     seed: int = 0
 
 

@@ -47,6 +47,7 @@ class Site:
     ) -> None:
         self.settings = settings
         self.now = now
+        self.count: Callable[[str, int, int], None] = lambda *_: None
         self.baselines: dict[str, Baseline] = {}
         self.reference: tuple[object, pd.DataFrame] | None = None
         given = {"ledger": ledger, "table": table, "studio": studio, "registry": registry}

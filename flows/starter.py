@@ -54,11 +54,14 @@ question = "Is this transaction fraudulent?"   # what a labeler is asked about e
 # second_look = true                  # ask once more about rows that people disagree on
 
 [training]
-# estimators = ["random_forest", "linear"]     # also "extra_trees"
+# estimators = ["random_forest", "extra_trees", "linear", "boosting"]    # also "neighbors"
 # loss = "brier"                      # brier, log, zero_one, cost; for a regression squared, absolute
 # serving = "accelerated"             # or "stock": models that need scikit-learn alone
 # holdout_share = 0.25                # of the training data, by a hash of the row key
 # harm_tolerance = 0.005              # a loss increase that does not matter
+# balance = false                     # true: every class counts the same while a model learns and is chosen
+# cores = 2                           # processes that candidates are tried in (unset: all cores, if four or more)
+# max_rows = 1000000                  # learn from a random sample of the training data (unset: all of them)
 
 [gate]                                # when a challenger replaces the champion
 # margin = 0.0                        # it must gain more than this on the drifted slices

@@ -3,7 +3,7 @@
 Accelerated forests are other forests than scikit-learn's (another random generator, binned splits), but statistically
 alike. They fall back on scikit-learn for `sample_weight`, missing values, sparse input and `criterion="entropy"`;
 logistic regression does so for class and sample weights. So weights become resampling (`models.recipe`), and the
-pipeline imputes and encodes densely (`models.pipeline`).
+pipeline imputes and encodes densely (`models.pipeline`). Gradient boosting is a rival that is not accelerated.
 """
 
 import logging
@@ -18,28 +18,40 @@ from records.errors import BadSettings
 from records.generation import StepEngine
 from records.schema import Task
 
-ESTIMATORS = ("random_forest", "extra_trees", "linear")
+ESTIMATORS = ("random_forest", "extra_trees", "linear", "neighbors", "boosting")
+N_TREES = 100
 _ONE_AT_A_TIME = threading.RLock()  # the level of sklearnex's logger is shared by every thread
 
 
 def estimator(
-    name: str, task: Task, *, seed: int, accelerated: bool = True, n_jobs: int | None = None
+    name: str, task: Task, *, seed: int, accelerated: bool = True, n_jobs: int | None = None, n_trees: int = N_TREES
 ) -> BaseEstimator:
     """Return an unfitted estimator: sklearnex's class when `accelerated`, scikit-learn's own otherwise.
 
-    `linear` is logistic regression or its twin ridge regression; `logistic` and `ridge` are accepted for it. `n_jobs`
-    None uses every core. Raises `BadSettings` for an unknown name.
+    `linear` is logistic regression or its twin ridge regression; `logistic` and `ridge` are accepted for it.
+    `neighbors` is the mean of the 15 nearest rows. `boosting` is gradient boosting on histograms, which sklearnex does
+    not have: it is scikit-learn's own either way. `n_jobs` None uses every core. Raises `BadSettings` for an unknown
+    name.
 
     >>> estimator("linear", "regression", seed=0, accelerated=False)
     Ridge(random_state=0)
     """
     if name not in (*ESTIMATORS, "logistic", "ridge"):
         raise BadSettings(f"there is no estimator {name!r}; use one of {', '.join(ESTIMATORS)}")
-    if accelerated:
-        from sklearnex import ensemble, linear_model
-    else:
-        from sklearn import ensemble, linear_model
     classification = task == "classification"
+    if name == "boosting":
+        from sklearn import ensemble as rivals
+
+        kind = rivals.HistGradientBoostingClassifier if classification else rivals.HistGradientBoostingRegressor
+        # Stopping early would set labels aside, of which there are few.
+        return kind(max_iter=n_trees, max_leaf_nodes=15, min_samples_leaf=10, early_stopping=False, random_state=seed)
+    if accelerated:
+        from sklearnex import ensemble, linear_model, neighbors
+    else:
+        from sklearn import ensemble, linear_model, neighbors
+    if name == "neighbors":
+        kind = neighbors.KNeighborsClassifier if classification else neighbors.KNeighborsRegressor
+        return kind(n_neighbors=15, n_jobs=n_jobs)
     if name in ("linear", "logistic", "ridge"):
         if classification:
             # On 20 000 flights in 116 columns C=1 took sklearnex 369 steps (scikit-learn 101), C=0.1 took it 152 (92),
@@ -50,7 +62,7 @@ def estimator(
         "Classifier" if classification else "Regressor"
     )
     return getattr(ensemble, kind)(
-        n_estimators=100,
+        n_estimators=n_trees,
         min_samples_leaf=10,
         max_features="sqrt" if classification else 1 / 3,
         bootstrap=True,

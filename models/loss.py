@@ -26,13 +26,29 @@ def per_row(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema, loss: str) 
     if loss not in fitting:
         raise BadSettings(f"loss {loss!r} does not fit a {schema.task}; use one of {', '.join(fitting)}")
     if schema.task == "classification":
-        chances, right = probabilities(pipeline, frame, schema), answers(frame, schema)
-        return _of_chances(loss, schema)(chances, right)
+        return of_predictions(probabilities(pipeline, frame, schema), answers(frame, schema), schema, loss)
     truth = frame[schema.target].to_numpy(dtype=float)
     if np.isnan(truth).any():
         raise BadData(f"column {schema.target!r} has no value in {np.isnan(truth).sum()} rows; remove those rows")
-    error = np.abs(truth - values(pipeline, frame, schema))
-    return error**2 if loss == "squared" else error
+    return of_predictions(values(pipeline, frame, schema), truth, schema, loss)
+
+
+def of_predictions(
+    said: NDArray[np.float64], truth: NDArray[np.float64] | NDArray[np.intp], schema: Schema, loss: str
+) -> NDArray[np.float64]:
+    """Return the loss of every row, shape (n_rows,), from what was predicted for it.
+
+    `said` has the probabilities (n_rows, n_classes) and `truth` the true class's place; of a regression both are
+    numbers. Raises `BadSettings` for a loss that needs costs where nobody named them.
+
+    >>> schema = Schema("id", "at", "y", "regression", ("x",), ())
+    >>> of_predictions(np.array([1.0, 2.0]), np.array([1.0, 4.0]), schema, "squared").tolist()
+    [0.0, 4.0]
+    """
+    if schema.task == "classification":
+        return _of_chances(loss, schema)(said, np.asarray(truth, dtype=np.intp))
+    error = np.abs(truth - said)
+    return np.asarray(error**2 if loss == "squared" else error)
 
 
 def brier(chances: NDArray[np.float64], right: NDArray[np.intp]) -> NDArray[np.float64]:

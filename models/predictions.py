@@ -36,6 +36,17 @@ def values(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema) -> NDArray[n
     return np.asarray(_ask(pipeline.predict, frame, schema), dtype=float)
 
 
+def of_matrix(model: Pipeline, X: NDArray[np.float64], schema: Schema) -> NDArray[np.float64]:
+    """Return what a model of prepared rows says of them: (n_rows, n_classes) probabilities, or (n_rows,) numbers."""
+    if schema.task == "regression":
+        return np.asarray(model.predict(X), dtype=float) if len(X) else np.empty(0)
+    aligned = np.zeros((len(X), len(schema.classes)))
+    if len(X):
+        known = {name: place for place, name in enumerate(schema.classes)}
+        aligned[:, _places([_text(value) for value in model.classes_], known)] = model.predict_proba(X)
+    return aligned
+
+
 def named(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema) -> list[str]:
     """Return the answer the pipeline gives for every row, as a person would write it: a class, or a number as text."""
     if schema.task == "classification":
@@ -46,6 +57,13 @@ def named(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema) -> list[str]:
 def answers(frame: pd.DataFrame, schema: Schema) -> NDArray[np.intp]:
     """Return each row's class as its place in `schema.classes`; raises `BadData` for any other answer."""
     return _places(frame[schema.target].tolist(), {name: place for place, name in enumerate(schema.classes)})
+
+
+def truths(frame: pd.DataFrame, schema: Schema) -> NDArray[np.float64] | NDArray[np.intp]:
+    """Return what is true of each row: the place of its class in `schema.classes`, or of a regression the number."""
+    if schema.task == "regression":
+        return frame[schema.target].to_numpy(dtype=float)
+    return answers(frame, schema)
 
 
 def _ask(method: Any, frame: pd.DataFrame, schema: Schema) -> Any:

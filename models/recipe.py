@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from records.errors import BadData
 from records.schema import Schema
 
-Weighted = tuple[pd.DataFrame, NDArray[np.float64]]
+Floats = NDArray[np.float64]
+Weighted = tuple[pd.DataFrame, Floats]
+ALONE = 4.0
+"""What a label counts where no snapshot row stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,10 @@ class Recipe:
 
     The latest `kept_share` of the snapshot stays. All labels together weigh `label_weight` times all kept rows, but one
     label never counts as more than `most_copies` mean snapshot rows: a forest takes copies of a row for evidence.
+    Without snapshot rows each counts four times, so that leaves of ten rows can be small. A label's weight is halved
+    for every `halving` windows of its age. `like_now` weighs snapshot rows by how common rows like them are today;
+    `moved` moves their numbers to where they would lie today (both in `models.shift`). `corrects` hands on what the
+    snapshot's own model says as one more column, and labels alone teach what to make of it.
 
     With 5 % of each of ten windows labelled at random, a forest (leaves of 20 rows) had on Elec2 / NOAA weather a mean
     Brier loss of .201 / .160 without labels, .174 / .155 with labels at half the snapshot's weight, .170 / .154 with at
@@ -33,13 +40,80 @@ class Recipe:
     kept_share: float
     label_weight: float
     most_copies: float = 20.0
+    halving: float = float("inf")
+    like_now: bool = False
+    moved: bool = False
+    corrects: bool = False
 
 
+SNAPSHOT = Recipe("snapshot alone", kept_share=1.0, label_weight=0.0)
+STEADY = Recipe("moved to today, light labels", kept_share=1.0, label_weight=0.1, halving=1.5, moved=True)
 RECIPES = (
-    Recipe("all data", kept_share=1.0, label_weight=1.0),
+    Recipe("all data", kept_share=1.0, label_weight=1.0, halving=1.5),
     Recipe("all data, light labels", kept_share=1.0, label_weight=0.1),
-    Recipe("recent", kept_share=0.25, label_weight=2.0),
+    Recipe("all data, loud labels", kept_share=1.0, label_weight=4.0, most_copies=40.0, halving=1.5),
+    Recipe("labels alone", kept_share=0.0, label_weight=1.0),
+    Recipe("like today", kept_share=1.0, label_weight=0.5, halving=1.5, like_now=True),
+    Recipe("moved to today", kept_share=1.0, label_weight=0.5, halving=1.5, moved=True),
+    STEADY,
+    Recipe("snapshot's model corrected", kept_share=0.0, label_weight=1.0, halving=3.0, corrects=True),
+    SNAPSHOT,
 )
+
+
+def row_weights(
+    recipe: Recipe,
+    own: Floats,
+    n_labels: int,
+    *,
+    likeness: Floats | None = None,
+    ages: Floats | None = None,
+) -> tuple[Floats, Floats]:
+    """Return the weights of the snapshot's rows, in order of time, and of the labels; what does not stay weighs 0.
+
+    `own` (n_old,) are weights the snapshot came with, `likeness` (n_old,) how much commoner rows like each are today,
+    `ages` (n_labels,) how many windows ago each label was. The mean over kept snapshot rows is 1.
+
+    >>> row_weights(Recipe("half", kept_share=0.5, label_weight=1.0), np.ones(4), 2)
+    (array([0., 0., 1., 1.]), array([1., 1.]))
+    """
+    n_kept = int(np.ceil(recipe.kept_share * len(own)))
+    old = np.where(np.arange(len(own)) >= len(own) - n_kept, own, 0.0)
+    if recipe.like_now and likeness is not None:
+        old = old * likeness
+    if n_kept and old.sum() > 0:
+        old = old / old.sum() * n_kept
+    each = min(recipe.label_weight * n_kept / max(n_labels, 1), recipe.most_copies) if n_kept else ALONE
+    labels = np.full(n_labels, each)
+    if ages is not None and np.isfinite(recipe.halving) and n_labels:
+        fresh = 0.5 ** (ages / recipe.halving)
+        labels = labels * fresh / fresh.mean()
+    return old, labels
+
+
+def ages_of(labelled: pd.DataFrame, now: pd.DataFrame, schema: Schema) -> Floats:
+    """Return how many windows before the rows of today each label was taken, 0 if among them, shape (n_labels,).
+
+    A window is as long as the rows of today span.
+    """
+    if now.empty or labelled.empty:
+        return np.zeros(len(labelled))
+    start, length = now[schema.time].min(), now[schema.time].max() - now[schema.time].min()
+    since = (start - labelled[schema.time]).clip(lower=pd.Timedelta(0)) / max(length, pd.Timedelta("1s"))
+    return np.asarray(np.ceil(since.to_numpy(dtype=float)))
+
+
+def own_weights(snapshot: pd.DataFrame, schema: Schema) -> Floats:
+    """Return the weights a snapshot came with, 1 where it has none; a feature named `weight` is none."""
+    if "weight" in snapshot.columns and "weight" not in (*schema.production, schema.target):
+        return snapshot["weight"].to_numpy(dtype=float)
+    return np.ones(len(snapshot))
+
+
+def still_old(snapshot: pd.DataFrame, labelled: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Return the snapshot's rows in order of time, without those that a label replaces."""
+    old = snapshot[~snapshot[schema.row_key].isin(labelled[schema.row_key])]
+    return old.sort_values(schema.time, kind="stable")
 
 
 def training_frames(
@@ -48,22 +122,21 @@ def training_frames(
     """Return every recipe's training rows with their weights, whose mean over the kept snapshot rows is 1.
 
     Both frames have the schema's columns and the target; a `weight` column of the snapshot is respected unless it is a
-    feature. A label replaces the snapshot's row of the same key. All labels weigh the same: rows of slices are commoner
-    among them, and that they count more there is meant. The rows come snapshot first, in order of time.
+    feature. A label replaces the snapshot's row of the same key. All labels of one age weigh the same: rows of slices
+    are commoner among them, and that they count more there is meant. The rows come snapshot first, in order of time.
+    Nothing is known here of the rows of today, so labels do not age, and snapshot rows are neither weighed by their
+    likeness nor moved.
     """
     columns = [*schema.production, schema.target]
-    old = snapshot_train[~snapshot_train[schema.row_key].isin(labelled[schema.row_key])]
-    old = old.sort_values(schema.time, kind="stable")
-    own = old["weight"] if "weight" in old.columns and "weight" not in columns else pd.Series(1.0, index=old.index)
+    old = still_old(snapshot_train, labelled, schema)
+    own = own_weights(old, schema)
     frames = {}
     for recipe in recipes:
-        n_kept = int(np.ceil(recipe.kept_share * len(old)))
-        kept, weights = old.iloc[len(old) - n_kept :], own.iloc[len(old) - n_kept :].to_numpy(dtype=float)
-        weights = weights / weights.mean() if n_kept else weights
-        each = min(recipe.label_weight * n_kept / max(len(labelled), 1), recipe.most_copies) if n_kept else 1.0
-        parts = [part[columns] for part in (kept, labelled) if len(part)]  # an empty part would lose the dtypes
+        weights, each = row_weights(recipe, own, len(labelled))
+        kept = weights > 0 if recipe.kept_share < 1 else np.ones(len(old), dtype=bool)
+        parts = [part[columns] for part in (old[kept], labelled) if len(part)]  # an empty part would lose the dtypes
         together = pd.concat(parts, ignore_index=True) if parts else old[columns]
-        frames[recipe.name] = (together, np.concatenate([weights, np.full(len(labelled), each)]))
+        frames[recipe.name] = (together, np.concatenate([weights[kept], each]))
     return frames
 
 
@@ -77,11 +150,21 @@ def resample(frame: pd.DataFrame, weights: NDArray[np.float64], *, n: int, seed:
     >>> resample(frame, np.array([1.0, 2.0, 1.0]), n=8, seed=0)["x"].str.cat()
     'aabbbbcc'
     """
-    if len(weights) != len(frame) or not np.isfinite(weights).all() or (weights < 0).any() or weights.sum() <= 0:
-        raise BadData(
-            f"{len(weights)} weights for {len(frame)} rows cannot be drawn by; give each row one, not negative"
-        )
+    if len(weights) != len(frame):
+        raise BadData(f"{len(weights)} weights for {len(frame)} rows cannot be drawn by; give each row one")
+    return frame.iloc[positions(weights, n=n, seed=seed)].reset_index(drop=True)
+
+
+def positions(weights: Floats, *, n: int, seed: int) -> NDArray[np.intp]:
+    """Return which rows `resample` draws, in order.
+
+    >>> positions(np.array([1.0, 2.0, 1.0]), n=8, seed=0).tolist()
+    [0, 0, 1, 1, 1, 1, 2, 2]
+    """
+    if not len(weights) or not np.isfinite(weights).all() or (weights < 0).any() or weights.sum() <= 0:
+        raise BadData(f"{len(weights)} weights cannot be drawn by; give each row one that is finite and not negative")
     ends = np.cumsum(weights) / weights.sum() * n
     ends[-1] = n  # free of rounding
     points = np.arange(n) + np.random.default_rng(seed).uniform()
-    return frame.iloc[np.searchsorted(ends, points, side="right").clip(max=len(frame) - 1)].reset_index(drop=True)
+    places = np.searchsorted(ends, points, side="right").clip(max=int(np.flatnonzero(weights)[-1]))
+    return np.asarray(places, dtype=np.intp)

@@ -1,31 +1,59 @@
-"""Fit pipelines: one by name, or the best of recipes and estimators as the labels judge them."""
+"""Fit pipelines: one by name, or the average of the candidates that the labels speak for."""
 
+import os
 import time
-import warnings
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from models.accelerate import record_engines
+from models.accelerate import N_TREES, record_engines
+from models.average import averaged
+from models.balance import balanced
+from models.choice import Candidate, Trial, judges, shares, snapshot_model, try_out
+from models.lessons import Lessons, lessons
 from models.loss import per_row
-from models.pipeline import build
-from models.recipe import resample, training_frames
-from records.errors import BadData, BadSettings
-from records.generation import FitRecord
+from models.pipeline import build, learner, member
+from models.recipe import RECIPES, SNAPSHOT, still_old
+from models.teach import one_thread, teach
+from records.errors import BadSettings
+from records.generation import FitRecord, StepEngine
 from records.schema import Schema
 
+Floats = NDArray[np.float64]
 Serving = Literal["accelerated", "stock"]
-FEWEST_LABELS = 20
-N_FOLDS = 3
-CHOICE_ROWS = 20_000
-ASIDE_ROWS = 5_000
+Count = Callable[[str, int, int], None]
+FEWEST_LABELS = 12
+CHOICE_ROWS = 5_000
+ASIDE_ROWS = 2_000
+MEMBER_ROWS = 50_000
 AGREEMENT_ROWS = 4_000
+
+
+class Challenge(NamedTuple):
+    """What came of challenging: the pipeline, its record, those of all candidates, and the rows that taught it.
+
+    `taught` has the schema's columns, the target, and in `weight` how much each row counted.
+    """
+
+    pipeline: Pipeline
+    fit: FitRecord
+    candidates: tuple[FitRecord, ...]
+    taught: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How pipelines are fitted: the loss that decides, the seed, who serves, and whether classes count the same."""
+
+    loss: str
+    seed: int
+    serving: Serving
+    balance: bool = False
 
 
 def fit(
@@ -35,23 +63,37 @@ def fit(
     *,
     estimator: str,
     recipe: str = "snapshot",
-    weights: NDArray[np.float64] | None = None,
+    weights: Floats | None = None,
     loss: str,
     seed: int,
     serving: Serving,
+    balance: bool = False,
 ) -> tuple[Pipeline, FitRecord]:
     """Fit one pipeline on `train` and score it on `holdout`; a row of weight 2 is taken twice.
 
-    With serving "accelerated" the record also tells the holdout loss of both engines fitted on the same at most 4 000
-    rows. Raises `BadData` when the rows cannot teach, `BadSettings` for an unknown estimator or an unfit loss.
+    With `balance` every class counts the same. With serving "accelerated" the record also tells the holdout loss of
+    both engines fitted on the same at most 4 000 rows. Raises `BadData` when the rows cannot teach, `BadSettings` for
+    an unknown estimator or an unfit loss.
     """
+    how = How(loss, seed, serving, balance and schema.task == "classification")
     accelerated = serving == "accelerated"
-    pipeline, record = _fit(
-        train, holdout, schema, estimator, recipe, weights, loss=loss, seed=seed, accelerated=accelerated
+    pipeline = build(schema, estimator, seed=seed, accelerated=accelerated)
+    answers = train[schema.target].to_numpy()
+    if how.balance:
+        weights = balanced(answers, np.ones(len(train)) if weights is None else weights)
+    begun = time.perf_counter()
+    with record_engines(pipeline) as engines:
+        n_taught = teach(pipeline, train[list(schema.features)], answers, weights, schema, seed=seed)
+    seconds = time.perf_counter() - begun
+    params = (
+        ("rows", str(len(train))),
+        ("rows after weighting", str(n_taught)),
+        ("seed", str(seed)),
+        *_settings(pipeline),
+        *(_agreement(train, holdout, schema, estimator, how) if accelerated else ()),
     )
-    if accelerated:
-        record = replace(record, params=record.params + _agreement(train, holdout, schema, estimator, loss, seed))
-    return pipeline, record
+    held = _holdout_loss(pipeline, holdout, schema, loss)
+    return pipeline, FitRecord(estimator, recipe, params, engines(), seconds, loss, held)
 
 
 def challenge(
@@ -64,175 +106,222 @@ def challenge(
     loss: str,
     seed: int,
     serving: Serving,
+    batch: pd.DataFrame | None = None,
     still_true: NDArray[np.bool_] | None = None,
     forgetting: float = float("inf"),
-) -> tuple[Pipeline, FitRecord, tuple[FitRecord, ...]]:
-    """Fit every recipe with every estimator and return the best pipeline, its record, and all candidates' records.
+    balance: bool = False,
+    cores: int | None = None,
+    count: Count | None = None,
+) -> Challenge:
+    """Try every recipe with every estimator on the labels, and return the average of those that serve them best.
 
-    `labelled` holds train labels only, with their `inclusion` probability. The choice is the lowest loss on them,
-    weighted by 1 / inclusion, cross-validated in 3 folds: a candidate learns from its recipe's snapshot rows (at most
-    20 000 of them, for speed) and the other folds. A candidate that forgets is passed over: its loss on snapshot rows
-    set aside may exceed that of the best estimator taught by the snapshot alone by at most `forgetting`; if all do, the
-    one that forgets least is taken. `still_true` says which snapshot rows' answers hold (all by default); only they are
-    set aside. Neither audit rows nor the holdout choose. The chosen loss is the best of several and so a little
-    optimistic: audit labels judge the winner. With fewer than 20 labels nothing can be chosen: the first estimator on
-    "all data" is fitted. The winner learns from everything, and with serving "stock" it is fitted by plain
-    scikit-learn. Raises `BadData` when the rows cannot teach.
+    `labelled` holds train labels only, with their `inclusion` probability; `batch` rows of today, whose answers need
+    not be known. Candidates are cross-validated on the labels in 3 folds (`models.choice.try_out`), taught by at most
+    5 000 snapshot rows and the other folds; the average of at most five is the one that loses least on the labels,
+    weighted by 1 / inclusion (`models.choice.shares`). A candidate that forgets is passed over: its loss on snapshot
+    rows set aside may exceed that of the best estimator taught by the snapshot alone by at most `forgetting`; if all
+    do, the one that forgets least is taken. `still_true` says which snapshot rows' answers hold (all by default); only
+    they are set aside. Neither audit rows nor the holdout choose, and as the choice is a little optimistic, audit
+    labels judge it. With fewer than 12 labels nothing can be chosen: the first estimator on "all data" is taken.
+
+    The members of the average then learn from all labels and at most 50 000 snapshot rows; with serving "stock" they
+    are fitted by plain scikit-learn. `cores` (all by default, one where there are fewer than four) changes the time
+    alone. `count(what, done, of)` is told
+    the progress. Raises `BadData` when the rows cannot teach.
     """
     if not estimators:
         raise BadSettings("there is no estimator to choose from; name one in training.estimators")
-    frames = training_frames(snapshot_train, labelled, schema)
-    candidates = [(recipe, name) for recipe in frames for name in estimators]
-
-    def settle(recipe: str, name: str) -> tuple[Pipeline, FitRecord]:
-        taught, weights = frames[recipe]
-        learn = partial(fit, taught, holdout, schema, weights=weights, loss=loss, seed=seed, serving=serving)
-        return learn(estimator=name, recipe=recipe)
-
+    how = How(loss, seed, serving, balance)
+    tell: Count = count or (lambda *_: None)
+    now = batch if batch is not None else labelled.head(0)
+    corrected: str | None = None
+    chosen: list[tuple[Candidate, float]]
     if len(labelled) < FEWEST_LABELS:
-        why = (("chosen by", f"default: {len(labelled)} labels are too few to choose"),)
-        pipeline, record = settle(*candidates[0])
-        record = replace(record, params=record.params + why)
-        return pipeline, record, (record,)
-    truths = np.ones(len(snapshot_train), dtype=bool) if still_true is None else still_true
-    losses, forgotten = _choice_losses(snapshot_train, truths, labelled, schema, candidates, loss=loss, seed=seed)
-    fitted: list[Pipeline] = []
-    records: list[FitRecord] = []
-    for (recipe, name), value, lost in zip(candidates, losses, forgotten, strict=True):
-        train, weights = frames[recipe]
-        pipeline, record = _fit(train, holdout, schema, name, recipe, weights, loss=loss, seed=seed, accelerated=True)
-        fitted.append(pipeline)
-        expected = (("cross-validated loss", f"{value:.5f}"), ("forgotten", f"{lost:+.5f}"))
-        records.append(replace(record, params=(*record.params, *expected)))
-    faithful = forgotten <= forgetting
-    best = int(np.where(faithful, losses, np.inf).argmin() if faithful.any() else forgotten.argmin())
-    recipe, name = candidates[best]
-    train, weights = frames[recipe]
-    chosen = ("chosen by", f"{len(labelled)} labels in {N_FOLDS} folds")
-    if serving == "stock":
-        pipeline, record = settle(recipe, name)
-        return pipeline, replace(record, params=(*record.params, *records[best].params[-2:], chosen)), tuple(records)
-    agreement = _agreement(train, holdout, schema, name, loss, seed)
-    record = replace(records[best], params=(*records[best].params, chosen, *agreement))
-    return fitted[best], record, tuple(records)
+        chosen = [(Candidate(RECIPES[0], estimators[0]), 1.0)]
+        why = f"default: {len(labelled)} labels are too few to choose"
+        records: tuple[FitRecord, ...] = ()
+    else:
+        aside, rest = _set_aside(snapshot_train, still_true, schema, seed)
+        ground = lessons(rest, labelled, now, schema, balance=balance, seed=seed)
+        judging = judges(labelled, aside, ground, schema, loss=loss)
+        trials = try_out(ground, aside, estimators, judging, seed=seed, cores=cores or _cores(), count=tell)
+        first = min(trials[: len(estimators)], key=lambda trial: trial.old_loss if len(aside) else trial.loss)
+        alone, corrected = first.old_loss, first.candidate.estimator
+        able = [trial for trial in trials if np.isfinite(trial.loss)]
+        faithful = [trial for trial in able if trial.old_loss - alone <= forgetting]
+        able = faithful or [min(able, key=lambda trial: trial.old_loss)]
+        counted = shares(able, trials, judging)
+        chosen = [(trial.candidate, float(share)) for trial, share in zip(able, counted, strict=True) if share > 0]
+        chosen.sort(key=lambda pair: -pair[1])
+        why = f"{len(labelled)} labels in 3 folds"
+        records = _records(trials, ground, alone, dict(chosen), schema, how)
+    pipeline, record, taught = _average(snapshot_train, holdout, labelled, now, schema, chosen, corrected, how, tell)
+    record = replace(record, params=(*record.params, ("chosen by", why)))
+    return Challenge(pipeline, record, records or (record,), taught)
 
 
-def _choice_losses(
-    snapshot_train: pd.DataFrame,
-    still_true: NDArray[np.bool_],
-    labelled: pd.DataFrame,
-    schema: Schema,
-    candidates: Sequence[tuple[str, str]],
-    *,
-    loss: str,
-    seed: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Each candidate's cross-validated loss on the labels, and how much it forgets; both of shape (n_candidates,).
+def _cores() -> int:
+    n = os.cpu_count() or 1
+    return n if n >= 4 else 1  # starting a process takes about as long as two of them save
 
-    A candidate is a (recipe, estimator) pair. It forgets what it loses more on old rows than the snapshot alone does.
-    """
-    generator = np.random.default_rng(seed)
-    order = generator.permutation(len(snapshot_train))
-    aside = order[still_true[order]][: min(ASIDE_ROWS, len(order) // 4)]
+
+def _set_aside(
+    snapshot: pd.DataFrame, still_true: NDArray[np.bool_] | None, schema: Schema, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows that tell what was forgotten, and rows to learn from while choosing, both in order of time."""
+    order = np.random.default_rng(seed).permutation(len(snapshot))
+    true = np.ones(len(snapshot), dtype=bool) if still_true is None else still_true
+    aside = order[true[order]][: min(ASIDE_ROWS, len(order) // 4)]
     rest = order[~np.isin(order, aside)][:CHOICE_ROWS]
-    kept, old = snapshot_train.iloc[np.sort(aside)], snapshot_train.iloc[np.sort(rest)]
-    fold = generator.permutation(len(labelled)) % N_FOLDS
-    losses = np.zeros((len(candidates), len(labelled)))
-    on_old = np.zeros((len(candidates), len(kept)))
-    for k in range(N_FOLDS):
-        frames = training_frames(old, labelled[fold != k], schema)
-        for place, (recipe, name) in enumerate(candidates):
-            pipeline = build(schema, name, seed=seed)
-            _teach(pipeline, *frames[recipe], schema, seed=seed)
-            losses[place, fold == k] = per_row(pipeline, labelled[fold == k], schema, loss)
-            on_old[place] += per_row(pipeline, kept, schema, loss) / N_FOLDS
-    weights = 1 / labelled["inclusion"].to_numpy(dtype=float)
-    if kept.empty:
-        return losses @ weights / weights.sum(), np.zeros(len(candidates))
-    alone = min(_mean_loss(old, kept, schema, name, loss=loss, seed=seed) for name in {name for _, name in candidates})
-    return losses @ weights / weights.sum(), on_old.mean(axis=1) - alone
+    kept, old = (snapshot.iloc[rows].sort_values(schema.time, kind="stable") for rows in (aside, rest))
+    return kept, old
 
 
-def _mean_loss(
-    train: pd.DataFrame, test: pd.DataFrame, schema: Schema, estimator: str, *, loss: str, seed: int
-) -> float:
-    """The mean loss on `test` of one estimator taught by `train` alone."""
-    pipeline = build(schema, estimator, seed=seed)
-    _teach(pipeline, train, None, schema, seed=seed)
-    return float(per_row(pipeline, test, schema, loss).mean())
-
-
-def _fit(
-    train: pd.DataFrame,
+def _average(
+    snapshot: pd.DataFrame,
     holdout: pd.DataFrame,
+    labelled: pd.DataFrame,
+    now: pd.DataFrame,
     schema: Schema,
-    estimator: str,
-    recipe: str,
-    weights: NDArray[np.float64] | None,
-    *,
-    loss: str,
-    seed: int,
-    accelerated: bool,
-) -> tuple[Pipeline, FitRecord]:
-    pipeline = build(schema, estimator, seed=seed, accelerated=accelerated)
-    start = time.perf_counter()
-    with record_engines(pipeline) as engines:
-        n_taught = _teach(pipeline, train, weights, schema, seed=seed)
-    seconds = time.perf_counter() - start
-    held = per_row(pipeline, holdout, schema, loss)
-    params = (
-        ("rows", str(len(train))),
-        ("rows after weighting", str(n_taught)),
-        ("seed", str(seed)),
-        *_settings(pipeline),
+    chosen: Sequence[tuple[Candidate, float]],
+    corrected: str | None,
+    how: How,
+    tell: Count,
+) -> tuple[Pipeline, FitRecord, pd.DataFrame]:
+    """Fit the chosen candidates on everything and make one pipeline of them."""
+    begun = time.perf_counter()
+    old = still_old(snapshot, labelled, schema)
+    if len(old) > MEMBER_ROWS:
+        drawn = np.random.default_rng(how.seed).permutation(len(old))[:MEMBER_ROWS]
+        old = old.iloc[np.sort(drawn)]
+    ground = lessons(old, labelled, now, schema, balance=how.balance, seed=how.seed)
+    members, engines, rows, counts = (
+        [],
+        [StepEngine("prepare", "ColumnTransformer", False, "scikit-learn's own class")],
+        0,
+        [],
     )
-    average = float(held.mean()) if len(held) else float("nan")
-    return pipeline, FitRecord(estimator, recipe, params, engines(), seconds, loss, average)
-
-
-def _teach(
-    pipeline: Pipeline, train: pd.DataFrame, weights: NDArray[np.float64] | None, schema: Schema, *, seed: int
-) -> int:
-    """Fit a pipeline in place and return from how many rows, copies counted."""
-    if weights is not None and not np.array_equal(weights, np.ones(len(train))):
-        train = resample(train, weights, n=max(round(float(weights.sum())), 1), seed=seed)
-    answers = train[schema.target]
-    if schema.task == "classification" and answers.nunique() < 2:
-        raise BadData(
-            f"{len(train)} training rows hold {answers.nunique()} classes of {schema.target!r}; two are needed"
+    total = np.zeros(len(old) + len(labelled))
+    accelerated = how.serving == "accelerated"
+    base = None
+    if corrected is not None and any(candidate.recipe.corrects for candidate, _ in chosen):
+        base = snapshot_model(ground, corrected, schema, seed=how.seed, accelerated=accelerated, n_trees=N_TREES)
+    for number, (candidate, share) in enumerate(chosen, start=1):
+        X, y, weights = ground.training_set(candidate.recipe)
+        one = member(
+            schema,
+            ground.prepared,
+            candidate.estimator,
+            seed=how.seed,
+            corrected=base if candidate.recipe.corrects else None,
+            accelerated=accelerated,
         )
-    try:
-        with warnings.catch_warnings():  # texts of a few words have fewer topics than are asked for
-            warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"sklearn\.decomposition")
-            pipeline.fit(train[list(schema.features)], answers.to_numpy())
-    except (ValueError, TypeError) as error:
-        problem = str(error).splitlines()[0]
-        raise BadData(
-            f"{len(train)} training rows cannot be learned from: {problem}; check the columns in the settings"
-        ) from None
-    return len(train)
+        with one_thread(candidate.estimator), record_engines(Pipeline([("model", learner(one))])) as heard:
+            counts.append(teach(one, X, y, weights, schema, seed=how.seed, every_class=True))
+        name = "model" if len(chosen) == 1 else f"model {number}"
+        engines += [replace(engine, step=name) for engine in heard()]
+        members.append(one)
+        total += share * weights
+        rows = len(y)
+        tell("members", number, len(chosen))
+    if len(members) == 1:
+        pipeline = Pipeline([("prepare", ground.prepared), *members[0].steps])
+    else:
+        y = np.concatenate([ground.old_answers, ground.new_answers])
+        _, first = np.unique(y.astype(str), return_index=True)
+        X = np.vstack([ground.old, ground.new])[first]
+        model = averaged(members, np.array([share for _, share in chosen]), X, y[first], schema.task)
+        pipeline = Pipeline([("prepare", ground.prepared), ("model", model)])
+    main = chosen[0][0]
+    params = (
+        ("rows", str(rows)),
+        ("rows after weighting", ", ".join(map(str, counts))),
+        ("seed", str(how.seed)),
+        *(("members", f"{len(members)}") for _ in members[1:2]),
+        *((f"member {n}", f"{c.estimator} on {c.recipe.name}, {share:.2f}") for n, (c, share) in enumerate(chosen, 1)),
+        *_settings(members[0]),
+        *(_agreement(snapshot, holdout, schema, main.estimator, how) if how.serving == "accelerated" else ()),
+    )
+    seconds = time.perf_counter() - begun
+    held = _holdout_loss(pipeline, holdout, schema, how.loss)
+    record = FitRecord(
+        _listed(candidate.estimator for candidate, _ in chosen),
+        _listed(candidate.recipe.name for candidate, _ in chosen),
+        params,
+        tuple(engines),
+        seconds,
+        how.loss,
+        held,
+    )
+    taught = pd.concat([part for part in (old, labelled) if len(part)])[[*schema.production, schema.target]]
+    return pipeline, record, taught.assign(weight=total)[total > 0].reset_index(drop=True)
+
+
+def _records(
+    trials: Sequence[Trial], ground: Lessons, alone: float, chosen: dict[Candidate, float], schema: Schema, how: How
+) -> tuple[FitRecord, ...]:
+    """What is told of each candidate; its engine is that of a fit of the same estimator on a few rows."""
+    engines: dict[str, tuple[StepEngine, ...]] = {}
+    for name in dict.fromkeys(trial.candidate.estimator for trial in trials):
+        X, y, weights = ground.training_set(SNAPSHOT)
+        one = member(schema, ground.prepared, name, seed=how.seed, n_trees=5)
+        with record_engines(one) as heard:
+            teach(one, X, y, weights, schema, seed=how.seed, every_class=True)
+        engines[name] = heard()
+    return tuple(
+        FitRecord(
+            trial.candidate.estimator,
+            trial.candidate.recipe.name,
+            (
+                ("cross-validated loss", f"{trial.loss:.5f}"),
+                ("forgotten", f"{trial.old_loss - alone:+.5f}"),
+                ("share", f"{chosen.get(trial.candidate, 0.0):.2f}"),
+            ),
+            engines[trial.candidate.estimator],
+            trial.seconds,
+            how.loss,
+            trial.old_loss,
+        )
+        for trial in trials
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    """A name, or several as one text.
+
+    >>> _listed(["linear", "extra_trees", "linear"])
+    'average of linear, extra_trees'
+    """
+    different = list(dict.fromkeys(names))
+    return different[0] if len(different) == 1 else f"average of {', '.join(different)}"
 
 
 def _settings(pipeline: Pipeline) -> tuple[tuple[str, str], ...]:
     """What the estimator was set to, apart from its defaults."""
-    model = pipeline[-1]
+    model = learner(pipeline)
     default = type(model)().get_params()
     return tuple((f"model.{name}", str(value)) for name, value in model.get_params().items() if value != default[name])
 
 
+def _holdout_loss(pipeline: Pipeline, holdout: pd.DataFrame, schema: Schema, loss: str) -> float:
+    held = per_row(pipeline, holdout, schema, loss)
+    return float(held.mean()) if len(held) else float("nan")
+
+
 def _agreement(
-    train: pd.DataFrame, holdout: pd.DataFrame, schema: Schema, estimator: str, loss: str, seed: int
+    train: pd.DataFrame, holdout: pd.DataFrame, schema: Schema, estimator: str, how: How
 ) -> tuple[tuple[str, str], ...]:
     """The holdout loss of both engines, fitted on the same few rows: their scores should agree."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(how.seed)
     few = train.iloc[np.sort(generator.permutation(len(train))[:AGREEMENT_ROWS])]
     test = holdout.iloc[np.sort(generator.permutation(len(holdout))[:AGREEMENT_ROWS])]
-    if schema.task == "classification" and few[schema.target].nunique() < 2:
+    if estimator == "boosting" or (schema.task == "classification" and few[schema.target].nunique() < 2):
         return ()
     said = []
     for engine in ("accelerated", "stock"):
-        pipeline = build(schema, estimator, seed=seed, accelerated=engine == "accelerated")
-        _teach(pipeline, few, None, schema, seed=seed)
-        average = np.mean(per_row(pipeline, test, schema, loss)) if len(test) else float("nan")
-        said.append((f"agreement.{engine} {loss} on {len(few)} rows", f"{average:.5f}"))
+        pipeline = build(schema, estimator, seed=how.seed, accelerated=engine == "accelerated")
+        answers = few[schema.target].to_numpy()
+        teach(pipeline, few[list(schema.features)], answers, None, schema, seed=how.seed)
+        average = _holdout_loss(pipeline, test, schema, how.loss)
+        said.append((f"agreement.{engine} {how.loss} on {len(few)} rows", f"{average:.5f}"))
     return tuple(said)

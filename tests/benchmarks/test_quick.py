@@ -17,6 +17,7 @@ FIGURES = {
         *("false_concept_rate", "width_ratio"),
     },
     "label_bill": {"labels_saved_share"},
+    "streams": {"recovered_gain", "mean_recovered_gain"},
     "exchange": {"schedules", "lost", "duplicated", "push_ratio", "pull_ratio"},
     "gate": {"false_promotion_rate", "power", "forgetting_passed_rate"},
     "acceleration": {"speedup", "score_difference"},

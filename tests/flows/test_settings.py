@@ -27,7 +27,7 @@ def test_the_starter_file_is_valid_and_its_comments_show_the_true_defaults(tmp_p
     ]
     assert load(tmp_path, "\n".join(uncommented)) == plain.model_copy(
         update={
-            "training": plain.training.model_copy(update={"loss": "brier"}),
+            "training": plain.training.model_copy(update={"loss": "brier", "cores": 2, "max_rows": 1_000_000}),
             "labels": plain.labels.model_copy(update={"weekly_budget": 400}),
         }
     )

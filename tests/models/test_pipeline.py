@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-from models.pipeline import build
+from models.pipeline import build, learner, member, preparation
 from tests.models.conftest import FLIGHTS, flights
 
 ROWS = flights(300, seed=7)
@@ -65,3 +65,14 @@ def test_a_schema_without_categorical_columns_needs_no_encoder() -> None:
     only_numbers = replace(FLIGHTS, categorical=(), datetime=(), text=())
     pipeline = build(only_numbers, "linear", seed=0, accelerated=False).fit(ROWS[["hour", "wind"]], ROWS["late"])
     assert pipeline.predict(ROWS[["hour", "wind"]]).shape == (300,)
+
+
+@pytest.mark.parametrize("name", ["random_forest", "linear", "neighbors", "boosting"])
+def test_a_member_corrects_a_model_of_the_same_prepared_rows_and_keeps_library_classes(name: str) -> None:
+    prepared = preparation(FLIGHTS, seed=0, spread=False).fit(ROWS[FEATURES])
+    X, y = prepared.transform(ROWS[FEATURES]), ROWS["late"].to_numpy()
+    first = member(FLIGHTS, prepared, name, seed=0, accelerated=False).fit(X, y)
+    second = member(FLIGHTS, prepared, name, seed=0, accelerated=False, corrected=first).fit(X, y)
+    assert np.allclose(second.predict_proba(X).sum(axis=1), 1)
+    assert type(learner(second)) is type(learner(first))
+    assert type(second[-1]).__module__.startswith("sklearn")

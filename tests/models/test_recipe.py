@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.recipe import Recipe, resample, training_frames
+from models.recipe import RECIPES, Recipe, ages_of, positions, resample, row_weights, training_frames
 from records.errors import BadData
 from tests.models.conftest import FLIGHTS, flights
 
@@ -29,7 +29,8 @@ def test_one_label_never_counts_as_more_than_the_most_copies() -> None:
 
 def test_recent_keeps_the_latest_rows_of_the_snapshot_however_they_are_ordered() -> None:
     shuffled = OLD.sample(frac=1, random_state=0)
-    frame, _ = training_frames(shuffled, NEW, FLIGHTS)["recent"]
+    recent = Recipe("recent", kept_share=0.25, label_weight=2.0)
+    frame, _ = training_frames(shuffled, NEW, FLIGHTS, recipes=(recent,))["recent"]
     assert frame["id"].tolist() == OLD["id"][300:].tolist() + NEW["id"].tolist()
 
 
@@ -58,6 +59,32 @@ def test_the_inputs_are_left_as_they_were() -> None:
     training_frames(OLD, NEW, FLIGHTS)
     pd.testing.assert_frame_equal(OLD, old)
     pd.testing.assert_frame_equal(NEW, new)
+
+
+@given(st.sampled_from(RECIPES), st.integers(1, 60), st.integers(1, 30), st.integers(0, 99))
+def test_kept_old_rows_weigh_one_on_average_and_ageing_takes_nothing_from_all_labels_together(
+    recipe: Recipe, n_old: int, n_labels: int, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    likeness, ages = generator.uniform(0.1, 3, n_old), generator.integers(0, 9, n_labels).astype(float)
+    old, labels = row_weights(recipe, np.ones(n_old), n_labels, likeness=likeness, ages=ages)
+    _, fresh = row_weights(recipe, np.ones(n_old), n_labels)
+    assert np.isclose(old.sum(), np.ceil(recipe.kept_share * n_old))
+    assert np.isclose(labels.sum(), fresh.sum())
+    assert all(labels[ages == ages.min()] >= labels.max() - 1e-12)
+
+
+def test_a_label_is_as_many_windows_old_as_windows_as_long_as_today_lie_between() -> None:
+    today = flights(100, seed=12, start="2013-03-01")  # 99 steps of 7 minutes
+    length = today["at"].max() - today["at"].min()
+    labels = today.head(3).assign(at=today["at"].min() + length * np.array([0.5, -0.5, -3.0]))
+    assert ages_of(labels, today, FLIGHTS).tolist() == [0.0, 1.0, 3.0]
+    assert ages_of(labels, today.head(0), FLIGHTS).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_row_of_weight_zero_is_never_drawn() -> None:
+    weights = np.array([0.0, 1.0, 2.0, 0.0])
+    assert set(positions(weights, n=50, seed=0)) == {1, 2}
 
 
 @given(

@@ -1,25 +1,23 @@
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.pipeline import Pipeline
 
-from models import train
 from models.accelerate import is_accelerated
 from models.loss import per_row
-from models.train import Serving, challenge, fit
+from models.recipe import RECIPES
+from models.train import Challenge, Serving, challenge, fit
 from records.errors import BadData, BadSettings
-from records.generation import FitRecord
 from tests.models.conftest import DELAYS, FLIGHTS, flights
 
-Challenged = tuple[Pipeline, FitRecord, tuple[FitRecord, ...]]
 TRAIN, HOLDOUT = flights(600, seed=12), flights(200, seed=13)
 DRIFTED = flights(120, seed=14, flipped=True, start="2013-03-01").assign(inclusion=0.2)
-HOW: dict[str, Any] = {"estimators": ("random_forest", "linear"), "loss": "brier", "seed": 0}
+HOW: dict[str, Any] = {"estimators": ("random_forest", "linear"), "loss": "brier", "seed": 0, "cores": 1}
 
 
 @pytest.fixture(scope="module")
-def challenged() -> dict[str, Challenged]:
+def challenged() -> dict[str, Challenge]:
     """One challenge for each serving, as each takes seconds."""
     return {
         serving: challenge(TRAIN, HOLDOUT, DRIFTED, FLIGHTS, serving=serving, **HOW)
@@ -58,81 +56,105 @@ def test_a_weight_of_two_is_the_same_as_the_row_twice() -> None:
 
 @pytest.mark.parametrize("serving", ["accelerated", "stock"])
 def test_weighted_fits_are_accelerated_as_weights_become_copies(
-    serving: Serving, challenged: dict[str, Challenged]
+    serving: Serving, challenged: dict[str, Challenge]
 ) -> None:
-    pipeline, record, candidates = challenged[serving]
-    assert is_accelerated(pipeline[-1]) == (serving == "accelerated")
-    assert len(candidates) == 6
+    pipeline, record, candidates, _ = challenged[serving]
+    engines = [engine for engine in record.engines if engine.step.startswith("model")]
+    assert all(engine.accelerated == (serving == "accelerated") for engine in engines)
+    assert b"sklearnex" not in pickle.dumps(pipeline) or serving == "accelerated"
+    assert all(one.engines[-1].accelerated for one in candidates)
     assert {(one.recipe, one.estimator) for one in candidates} == {
-        (recipe, name)
-        for recipe in ("all data", "all data, light labels", "recent")
-        for name in ("random_forest", "linear")
+        (recipe.name, name) for recipe in RECIPES for name in ("random_forest", "linear")
     }
-    assert all(one.engines[1].accelerated for one in candidates)
     assert dict(record.params)["chosen by"] == "120 labels in 3 folds"
-    best = min(candidates, key=lambda one: float(dict(one.params)["cross-validated loss"]))
-    assert (record.recipe, record.estimator) == (best.recipe, best.estimator)
 
 
-def test_labels_of_a_changed_truth_make_a_better_model_for_it(challenged: dict[str, Challenged]) -> None:
+def test_the_average_counts_few_candidates_and_their_shares_sum_to_one(challenged: dict[str, Challenge]) -> None:
+    _, record, candidates, _ = challenged["stock"]
+    told = [float(dict(one.params)["share"]) for one in candidates]
+    assert abs(sum(told) - 1) < 0.05
+    assert sum(share > 0 for share in told) == sum(name.startswith("member ") for name, _ in record.params) <= 6
+
+
+def test_what_taught_is_kept_with_weights_and_holds_every_label(challenged: dict[str, Challenge]) -> None:
+    taught = challenged["stock"].taught
+    assert set(DRIFTED["id"]) <= set(taught["id"])
+    assert (taught["weight"] > 0).all()
+    assert taught.columns.tolist() == [*FLIGHTS.production, "late", "weight"]
+    values = taught.set_index("id")["hour"]
+    assert (values[TRAIN["id"]].to_numpy() == TRAIN["hour"].to_numpy()).all()  # rows are kept as they were, not moved
+
+
+def test_labels_of_a_changed_truth_make_a_better_model_for_it(challenged: dict[str, Challenge]) -> None:
     frozen, _ = fit(TRAIN, HOLDOUT, FLIGHTS, estimator="random_forest", loss="brier", seed=0, serving="stock")
-    learned, _, _ = challenged["stock"]
+    learned = challenged["stock"].pipeline
     later = flights(1000, seed=15, flipped=True)
     old, new = (per_row(pipeline, later, FLIGHTS, "brier").mean() for pipeline in (frozen, learned))
     assert new < old - 0.03
 
 
 def test_few_labels_take_the_first_estimator_on_all_data() -> None:
-    _, record, candidates = challenge(TRAIN, HOLDOUT, DRIFTED.head(19), FLIGHTS, serving="stock", **HOW)
+    _, record, candidates, _ = challenge(TRAIN, HOLDOUT, DRIFTED.head(11), FLIGHTS, serving="stock", **HOW)
     assert (record.estimator, record.recipe) == ("random_forest", "all data")
-    assert dict(record.params)["chosen by"] == "default: 19 labels are too few to choose"
+    assert dict(record.params)["chosen by"] == "default: 11 labels are too few to choose"
     assert candidates == (record,)
 
 
-def test_the_choice_weighs_a_label_by_one_over_its_inclusion() -> None:
-    """Rows that were hard to draw count more, so turning the inclusions round turns the weighted losses round."""
-    even = DRIFTED.assign(inclusion=1.0)
-    lopsided = DRIFTED.assign(inclusion=np.where(DRIFTED["hour"] >= 17, 1.0, 0.01))
-    candidates = [("all data", "linear")]
-    how: dict[str, Any] = {"loss": "brier", "seed": 0}
-    hold = np.ones(len(TRAIN), dtype=bool)
-    (plain,), _ = train._choice_losses(TRAIN, hold, even, FLIGHTS, candidates, **how)
-    (early,), _ = train._choice_losses(TRAIN, hold, lopsided, FLIGHTS, candidates, **how)
-    assert early < plain - 0.01  # before 17 h nothing changed, so the loss there is lower
-
-
-def test_among_candidates_that_do_not_forget_the_lowest_loss_on_labels_is_taken_else_the_least_forgetful() -> None:
-    def told(record: FitRecord, name: str) -> float:
-        return float(dict(record.params)[name])
-
+def test_a_candidate_that_forgets_more_than_is_tolerated_does_not_count_else_the_least_forgetful_does() -> None:
     for forgetting in (-1.0, 0.01, float("inf")):
         how = {"serving": "stock", "forgetting": forgetting, **HOW}
-        _, chosen, candidates = challenge(TRAIN, HOLDOUT, DRIFTED, FLIGHTS, **how)
-        faithful = [one for one in candidates if told(one, "forgotten") <= forgetting]
-        name = "cross-validated loss" if faithful else "forgotten"
-        assert told(chosen, name) == min(told(one, name) for one in faithful or candidates)
+        candidates = challenge(TRAIN, HOLDOUT, DRIFTED, FLIGHTS, **how).candidates
+        forgotten = {one: float(dict(one.params)["forgotten"]) for one in candidates}
+        counted = [one for one in candidates if float(dict(one.params)["share"]) > 0]
+        assert all(forgotten[one] <= max(forgetting, min(forgotten.values())) + 1e-5 for one in counted)
 
 
-def test_only_old_rows_whose_answers_hold_count_as_forgotten() -> None:
+def test_without_an_old_row_that_holds_nothing_counts_as_forgotten() -> None:
     nowhere = np.zeros(len(TRAIN), dtype=bool)
-    _, _, candidates = challenge(TRAIN, HOLDOUT, DRIFTED, FLIGHTS, serving="stock", still_true=nowhere, **HOW)
+    candidates = challenge(
+        TRAIN, HOLDOUT, DRIFTED, FLIGHTS, serving="stock", still_true=nowhere, forgetting=0.0, **HOW
+    ).candidates
     assert [dict(one.params)["forgotten"] for one in candidates] == ["+0.00000"] * len(candidates)
 
 
-def test_the_same_seed_makes_the_same_choice_and_the_same_stock_model(challenged: dict[str, Challenged]) -> None:
+def test_progress_is_told_and_ends_with_the_members() -> None:
+    told: list[tuple[str, int, int]] = []
+    challenge(TRAIN, HOLDOUT, DRIFTED, FLIGHTS, serving="stock", count=lambda *step: told.append(step), **HOW)
+    assert list(dict.fromkeys(what for what, *_ in told)) == ["models of the snapshot", "candidates", "members"]
+    assert told[-1][1] == told[-1][2]
+
+
+def test_two_processes_choose_what_one_does(challenged: dict[str, Challenge]) -> None:
+    two = challenge(TRAIN, HOLDOUT, DRIFTED, FLIGHTS, serving="stock", **(HOW | {"cores": 2}))
+    assert [one.params for one in two.candidates] == [one.params for one in challenged["stock"].candidates]
+    assert two.fit.params == challenged["stock"].fit.params
+
+
+def test_rows_of_today_let_old_rows_be_moved_and_likened_to_them() -> None:
+    warmer = DRIFTED.assign(hour=DRIFTED["hour"] + 3)
+    with_batch, without = (
+        challenge(TRAIN, HOLDOUT, DRIFTED, FLIGHTS, serving="stock", batch=batch, **HOW).candidates
+        for batch in (warmer, None)
+    )
+    losses = [{one.recipe: dict(one.params)["cross-validated loss"] for one in some} for some in (with_batch, without)]
+    assert losses[0]["moved to today"] != losses[1]["moved to today"]
+    assert losses[1]["moved to today, light labels"] == losses[1]["all data, light labels"]
+
+
+def test_the_same_seed_makes_the_same_choice_and_the_same_stock_model(challenged: dict[str, Challenge]) -> None:
     first, second = challenged["stock"], challenge(TRAIN, HOLDOUT, DRIFTED, FLIGHTS, serving="stock", **HOW)
     rows = HOLDOUT[list(FLIGHTS.features)]
-    one, other = (pipeline.predict_proba(rows) for pipeline, *_ in (first, second))
+    one, other = (came.pipeline.predict_proba(rows) for came in (first, second))
     assert np.allclose(one, other, rtol=0, atol=1e-12)  # trees are summed in the order in which threads finish
-    assert first[1].params == second[1].params
+    assert first.fit.params == second.fit.params
 
 
 def test_a_regression_is_challenged_too() -> None:
     how: dict[str, Any] = {"estimators": ("linear",), "loss": "absolute", "seed": 0}
-    _, record, candidates = challenge(TRAIN, HOLDOUT, DRIFTED, DELAYS, serving="accelerated", **how)
-    assert len(candidates) == 3
+    _, record, candidates, _ = challenge(TRAIN, HOLDOUT, DRIFTED, DELAYS, serving="accelerated", cores=1, **how)
+    assert len(candidates) == len(RECIPES)
     assert record.holdout_loss > 0
-    assert record.engines[1].accelerated
+    assert all(engine.accelerated for engine in record.engines if engine.estimator == "Ridge")
 
 
 def test_rows_of_a_single_class_cannot_teach() -> None:

@@ -1,0 +1,116 @@
+"""The project's own code on a stream: labels are drawn, teach a challenger, and may have to pass the gate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+
+from benchmarks.stream_rivals import Count, Terms
+from benchmarks.stream_rows import Stream
+from benchmarks.stream_score import predicted, score
+from flows.compare import spent_alpha
+from labeling.choose import REST, draw
+from models.compare import Regime, compare
+from models.loss import per_row
+from models.promote import judge
+from models.reasons import kinds, uncertainty
+from models.train import challenge
+
+AUDIT_SHARE = 0.5
+MARGIN, TOLERANCE, MINIMUM_LABELS, ALPHA = 0.0, 0.005, 30, 0.05
+"""The defaults of `driftloop.toml`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """The labels of one window, each with its inclusion probability: `audit` judges, `train` teaches."""
+
+    audit: pd.DataFrame
+    train: pd.DataFrame
+
+
+def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count: Count) -> tuple[list[float], int]:
+    """Return the scores of the model in charge in every window, and how often another one took over.
+
+    After each window labels are drawn by the model in charge (`labeling.choose`, without slices), half to judge and
+    half to teach. A challenger learns from all train labels and from the audit labels of windows that are decided.
+    Without the gate it takes over, and its window is decided. With the gate (`models.promote` at the defaults) it must
+    gain on the audit labels of this window and of those that are still undecided, and lose nothing on the holdout;
+    if that is not clear, the window stays undecided.
+    """
+    schema, loss = stream.schema, terms.loss(stream)
+    in_charge, scores, n_taken_over = champion, [], 0
+    teaching: list[pd.DataFrame] = []
+    undecided: list[pd.DataFrame] = []
+    for window, rows in enumerate(stream.windows):
+        scores.append(score(predicted(in_charge, stream, window), stream, window))
+        count()
+        if window + 1 == len(stream.windows):
+            break
+        bought = buy(stream, terms, in_charge, rows)
+        teaching.append(bought.train)
+        challenger = challenge(
+            stream.train,
+            stream.holdout,
+            pd.concat(teaching, ignore_index=True),
+            schema,
+            estimators=terms.estimators,
+            loss=loss,
+            seed=terms.seed,
+            serving="accelerated",
+            batch=rows,
+            forgetting=TOLERANCE if gated else float("inf"),
+            balance=True,
+            cores=terms.cores,
+        ).pipeline
+        undecided.append(bought.audit)
+        outcome = "promote"
+        if gated:
+            outcome = _verdict(stream, loss, in_charge, challenger, undecided)
+        if outcome == "promote":
+            in_charge = challenger
+            n_taken_over += 1
+        if outcome != "needs review":
+            teaching += undecided
+            undecided = []
+    return scores, n_taken_over
+
+
+def buy(stream: Stream, terms: Terms, in_charge: Pipeline, rows: pd.DataFrame) -> Bought:
+    """Draw the rows of a window that are labelled, as `driftloop watch` asks about them where no slice grew."""
+    schema = stream.schema
+    asks = draw(
+        rows[schema.row_key].tolist(),
+        np.full(len(rows), REST, dtype=object),
+        np.ones(len(rows)),
+        budget=terms.n_labels(rows),
+        audit_share=AUDIT_SHARE,
+        seed=terms.seed,
+        doubt=uncertainty(in_charge, rows, schema),
+        kinds=kinds(in_charge, rows, schema, seed=terms.seed),
+    )
+    place = pd.Series(np.arange(len(rows)), index=rows[schema.row_key])
+    parts = []
+    for purpose in ("audit", "train"):
+        drawn = [ask for ask in asks if ask.purpose == purpose]
+        frame = rows.iloc[place[[ask.row_key for ask in drawn]].to_numpy(dtype=int)]
+        parts.append(frame.assign(inclusion=[ask.inclusion for ask in drawn]))
+    return Bought(*parts)
+
+
+def _verdict(stream: Stream, loss: str, champion: Pipeline, challenger: Pipeline, undecided: list[pd.DataFrame]) -> str:
+    audit, holdout, schema = pd.concat(undecided), stream.holdout, stream.schema
+
+    def losses(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return per_row(champion, rows, schema, loss), per_row(challenger, rows, schema, loss)
+
+    inclusion = audit["inclusion"].to_numpy(dtype=float)
+    regimes = (
+        Regime("whole window", "must gain", *losses(audit), np.minimum(inclusion, 1.0)),
+        Regime("holdout of the snapshot", "must not lose", *losses(holdout), np.ones(len(holdout))),
+    )
+    alpha = spent_alpha(ALPHA, looks=len(undecided) - 1)
+    comparison = compare(regimes, model="stream", champion=1, challenger=2, loss=loss, alpha=alpha)
+    return judge(comparison, margin=MARGIN, tolerance=TOLERANCE, minimum_labels=MINIMUM_LABELS).outcome

@@ -1,0 +1,237 @@
+"""How every candidate does on labels it did not learn from, and which of them make the best average."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.parallel import Parallel, delayed
+
+from models.average import greedy_weights
+from models.balance import balanced
+from models.lessons import Lessons
+from models.loss import of_predictions
+from models.pipeline import member
+from models.predictions import of_matrix, truths
+from models.recipe import RECIPES, SNAPSHOT, STEADY, Recipe
+from models.teach import one_thread, teach
+from records.errors import BadData
+from records.schema import Schema
+
+Floats = NDArray[np.float64]
+N_FOLDS = 3
+N_TREES = 50
+MOST_CHOSEN = 4
+STEADY_SHARE = 0.5
+CLEARLY = 3.0
+FAMILY_LABELS = 30.0
+"""As how many labels the old rows count in saying which estimators suit these data at all."""
+OWN_LABELS = 30.0
+"""As how many labels they count against a candidate that loses on them."""
+CHOICE_HALVING = 4.0
+"""After how many windows a label counts half in the choice: what is true now is looked for."""
+
+
+class Candidate(NamedTuple):
+    """A way to learn: a training set and an estimator."""
+
+    recipe: Recipe
+    estimator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a candidate said of the labels, each by a model that had not seen it, and of old rows set aside.
+
+    `on_labels` is (n_labels, n_classes) or (n_labels,), `on_old` likewise. `loss` is the mean over labels by their
+    weights, infinite if a fold could not teach it, `old_loss` the mean over old rows. `seconds` is what it took.
+    """
+
+    candidate: Candidate
+    on_labels: Floats
+    on_old: Floats
+    loss: float = float("nan")
+    old_loss: float = float("nan")
+    seconds: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """The rows that judge: labels and old rows set aside, as truths and weights, and the loss."""
+
+    labels: NDArray[np.float64] | NDArray[np.intp]
+    label_weights: Floats
+    old: NDArray[np.float64] | NDArray[np.intp]
+    old_weights: Floats
+    schema: Schema
+    loss: str
+
+    def of_labels(self, said: Floats) -> float:
+        """The mean loss on labels."""
+        return _mean(of_predictions(said, self.labels, self.schema, self.loss), self.label_weights)
+
+    def of_old(self, said: Floats) -> float:
+        """The mean loss on old rows, 0 without any."""
+        return _mean(of_predictions(said, self.old, self.schema, self.loss), self.old_weights)
+
+
+def judges(labelled: pd.DataFrame, aside: pd.DataFrame, lessons: Lessons, schema: Schema, *, loss: str) -> Judges:
+    """Return the rows that judge; a label counts 1 / inclusion, the less the older, and classes alike if wanted."""
+    weights = 0.5 ** (lessons.ages / CHOICE_HALVING) / labelled["inclusion"].to_numpy(dtype=float)
+    even: Floats = np.ones(len(aside))
+    if lessons.balance:
+        weights = balanced(labelled[schema.target].to_numpy(), weights)
+        even = balanced(aside[schema.target].to_numpy(), even)
+    return Judges(truths(labelled, schema), weights, truths(aside, schema), even, schema, loss)
+
+
+def try_out(
+    lessons: Lessons,
+    aside: pd.DataFrame,
+    estimators: Sequence[str],
+    judging: Judges,
+    *,
+    seed: int,
+    cores: int,
+    count: Callable[[str, int, int], None],
+) -> list[Trial]:
+    """Cross-validate every recipe with every estimator on the labels in three folds; those of `SNAPSHOT` come first.
+
+    The same whatever the number of `cores`: candidates are spread over as many processes.
+    """
+    schema = judging.schema
+    X_aside = lessons.prepared.transform(aside[list(schema.features)]) if len(aside) else lessons.old[:0]
+    fold = np.random.default_rng(seed).permutation(len(lessons.new)) % N_FOLDS
+    alone = []
+    for number, name in enumerate(estimators, start=1):
+        model, trial = _alone(lessons, name, X_aside, schema, seed)
+        alone.append((model, _judged(trial, judging)))
+        count("models of the snapshot", number, len(estimators))
+    best = min(alone, key=lambda pair: pair[1].old_loss if len(aside) else pair[1].loss)[0]
+    candidates = [
+        Candidate(recipe, name)
+        for recipe in RECIPES
+        if recipe != SNAPSHOT
+        for name in (estimators if not recipe.corrects else correctors(estimators))
+    ]
+    jobs = (
+        delayed(_cross_validated)(lessons, one, best if one.recipe.corrects else None, fold, X_aside, schema, seed)
+        for one in candidates
+    )
+    trials = [trial for _, trial in alone]
+    for number, trial in enumerate(Parallel(cores, return_as="generator")(jobs), start=1):
+        trials.append(_judged(trial, judging))
+        count("candidates", number, len(candidates))
+    return trials
+
+
+def correctors(estimators: Sequence[str]) -> list[str]:
+    """The estimators that learn to correct another from labels alone: the cheap ones among the first of them."""
+    return [name for name in estimators if name in ("linear", "random_forest")] or list(estimators[:1])
+
+
+def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> Floats:
+    """Return how much each trial's candidate counts in the average, shape (n_trials,), summing to 1.
+
+    Half of the average is steady: the candidates of the recipe `STEADY`, one per estimator, all the same. The other
+    half is at most four candidates chosen for the loss of their average on labels (`models.average.greedy_weights`).
+    Few labels would let chance choose, so old rows have a say too: as much as 30 labels on which estimators suit these
+    data (by what each made of the snapshot alone, whatever has changed since), and as much as 30 against candidates
+    that lose on old rows. `every` trial, chosen from or not, tells the former. The chosen are the whole average where
+    no steady candidate may be chosen, and where the labels clearly want it: the steady half raises the loss on them by
+    over three standard errors.
+    """
+    family = {trial.candidate.estimator: trial.on_old for trial in every if trial.candidate.recipe == SNAPSHOT}
+    n_labels, n_old = len(judging.labels), len(judging.old)
+    effective = judging.label_weights.sum() ** 2 / (judging.label_weights**2).sum()
+    say = np.array([effective, FAMILY_LABELS if n_old else 0.0, OWN_LABELS if n_old else 0.0])
+    say = say / say.sum()
+
+    def loss(said: Floats) -> float:
+        parts = (said[:n_labels], said[n_labels : n_labels + n_old], said[n_labels + n_old :])
+        losses = (judging.of_labels(parts[0]), judging.of_old(parts[1]), judging.of_old(parts[2]))
+        return float(say @ np.array(losses))
+
+    said = [np.concatenate([one.on_labels, family[one.candidate.estimator], one.on_old]) for one in trials]
+    chosen = greedy_weights(np.stack(said), loss, most=MOST_CHOSEN)
+    steady = np.array([trial.candidate.recipe == STEADY for trial in trials], dtype=float)
+    if not steady.any():
+        return chosen
+    steadied = STEADY_SHARE * steady / steady.sum() + (1 - STEADY_SHARE) * chosen
+    return chosen if _clearly_better(chosen, steadied, trials, judging) else steadied
+
+
+def _clearly_better(one: Floats, other: Floats, trials: Sequence[Trial], judging: Judges) -> bool:
+    """Whether one average loses less on the labels than another by over three standard errors, paired by label."""
+    on_labels = np.stack([trial.on_labels for trial in trials])
+    losses = [
+        of_predictions(
+            np.asarray(np.tensordot(weights, on_labels, 1), dtype=float), judging.labels, judging.schema, judging.loss
+        )
+        for weights in (one, other)
+    ]
+    lead, weights = losses[1] - losses[0], judging.label_weights
+    mean = _mean(lead, weights)
+    error = float(np.sqrt(((weights * (lead - mean)) ** 2).sum()) / weights.sum())
+    return mean > CLEARLY * error > 0
+
+
+def snapshot_model(
+    lessons: Lessons, name: str, schema: Schema, *, seed: int, accelerated: bool, n_trees: int
+) -> BaseEstimator:
+    """Return the estimator of that name taught by the old rows alone."""
+    X, y, weights = lessons.training_set(SNAPSHOT)
+    model = member(schema, lessons.prepared, name, seed=seed, accelerated=accelerated, n_trees=n_trees)
+    with one_thread(name):
+        teach(model, X, y, weights, schema, seed=seed, every_class=True)
+    return model
+
+
+def _alone(lessons: Lessons, name: str, X_aside: Floats, schema: Schema, seed: int) -> tuple[BaseEstimator, Trial]:
+    begun = time.perf_counter()
+    model = snapshot_model(lessons, name, schema, seed=seed, accelerated=True, n_trees=N_TREES)
+    on_labels, on_old = (of_matrix(model, rows, schema) for rows in (lessons.new, X_aside))
+    return model, Trial(Candidate(SNAPSHOT, name), on_labels, on_old, seconds=time.perf_counter() - begun)
+
+
+def _cross_validated(
+    lessons: Lessons,
+    candidate: Candidate,
+    corrected: BaseEstimator | None,
+    fold: NDArray[np.int64],
+    X_aside: Floats,
+    schema: Schema,
+    seed: int,
+) -> Trial:
+    begun = time.perf_counter()
+    recipe, name = candidate
+    on_labels, on_old = (_no_predictions(len(rows), schema) for rows in (lessons.new, X_aside))
+    for k in range(N_FOLDS):
+        X, y, weights = lessons.training_set(recipe, fold != k)
+        model = member(schema, lessons.prepared, name, seed=seed, corrected=corrected, n_trees=N_TREES, n_jobs=1)
+        try:
+            with one_thread(name):
+                teach(model, X, y, weights, schema, seed=seed, every_class=True)
+        except BadData:  # a fold's labels alone may know too little
+            on_labels[fold == k] = np.nan
+            continue
+        on_labels[fold == k] = of_matrix(model, lessons.new[fold == k], schema)
+        on_old += of_matrix(model, X_aside, schema) / N_FOLDS
+    return Trial(candidate, on_labels, on_old, seconds=time.perf_counter() - begun)
+
+
+def _judged(trial: Trial, judging: Judges) -> Trial:
+    loss = judging.of_labels(trial.on_labels)
+    return replace(trial, loss=loss if np.isfinite(loss) else float("inf"), old_loss=judging.of_old(trial.on_old))
+
+
+def _no_predictions(n_rows: int, schema: Schema) -> Floats:
+    return np.zeros((n_rows, len(schema.classes)) if schema.task == "classification" else n_rows)
+
+
+def _mean(losses: Floats, weights: Floats) -> float:
+    return float(np.average(losses, weights=weights)) if len(losses) else 0.0

@@ -1,0 +1,66 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.choice import Candidate, Judges, Trial, correctors, shares
+from models.recipe import RECIPES, SNAPSHOT, STEADY
+from records.schema import Schema
+
+NUMBERS = Schema("id", "at", "y", "regression", ("x",), ())
+ALONE = next(recipe for recipe in RECIPES if recipe.name == "labels alone")
+
+
+def trials_of(new_error: float, steady_error: float, n: int, *, seed: int = 0) -> tuple[list[Trial], Judges]:
+    """Candidates off by a constant on labels; on 200 old rows those of the snapshot are right and new ones off by 1."""
+    noise = np.random.default_rng(seed).normal(0, 0.1, n)
+    old = np.zeros(200)
+    judging = Judges(noise, np.ones(n), old, np.ones(200), NUMBERS, "squared")
+    return [
+        Trial(Candidate(SNAPSHOT, "linear"), np.full(n, 0.6), old),
+        Trial(Candidate(STEADY, "linear"), np.full(n, steady_error), old + 0.5),
+        Trial(Candidate(ALONE, "linear"), np.full(n, new_error), old + 1),
+    ], judging
+
+
+@given(st.integers(2, 400), st.floats(0, 2), st.floats(0, 2), st.integers(0, 9))
+def test_shares_sum_to_one_and_none_is_negative(n: int, new: float, steady: float, seed: int) -> None:
+    trials, judging = trials_of(new, steady, n, seed=seed)
+    found = shares(trials, trials, judging)
+    assert abs(found.sum() - 1) < 1e-9
+    assert (found >= 0).all()
+
+
+def test_few_labels_leave_half_of_the_average_steady() -> None:
+    trials, judging = trials_of(0.0, 0.1, 15)
+    assert shares(trials, trials, judging)[1] >= 0.5
+
+
+def test_many_clear_labels_have_the_whole_average() -> None:
+    trials, judging = trials_of(0.0, 1.0, 2_000)
+    found = shares(trials, trials, judging)
+    assert found[1] == 0
+    assert found[2] > 0.8
+
+
+def test_where_no_steady_candidate_may_be_chosen_the_others_are_all_of_it() -> None:
+    trials, judging = trials_of(0.0, 0.0, 50)
+    assert abs(shares([trials[0], trials[2]], trials, judging).sum() - 1) < 1e-9
+
+
+def test_a_label_that_was_hard_to_draw_counts_more_in_the_choice() -> None:
+    """Two candidates are each right on half of the labels; the weights of those decide."""
+    said = np.repeat([0.0, 1.0], 200)
+    old = np.zeros(200)
+    trials = [
+        Trial(Candidate(SNAPSHOT, "linear"), said, old),
+        Trial(Candidate(ALONE, "linear"), 1 - said, old),
+    ]
+    for heavy, best in ((0, 0), (1, 1)):
+        weights = np.where(np.repeat([0, 1], 200) == heavy, 20.0, 1.0)
+        found = shares(trials, trials, Judges(np.zeros(400), weights, old, np.ones(200), NUMBERS, "squared"))
+        assert found.argmax() == best
+
+
+def test_cheap_estimators_correct_where_there_are_some() -> None:
+    assert correctors(("extra_trees", "linear", "boosting")) == ["linear"]
+    assert correctors(("boosting", "extra_trees")) == ["boosting"]
