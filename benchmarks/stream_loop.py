@@ -1,6 +1,7 @@
 """The project's own code on a stream: labels are drawn, teach a challenger, and may have to pass the gate."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,8 @@ from models.loss import per_row
 from models.promote import judge
 from models.reasons import kinds, uncertainty
 from models.train import challenge
+from monitors.decay import estimate
+from records.window import Window
 
 AUDIT_SHARE = 0.5
 MARGIN, TOLERANCE, MINIMUM_LABELS, ALPHA = 0.0, 0.005, 30, 0.05
@@ -37,8 +40,9 @@ def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count
     After each window labels are drawn by the model in charge (`labeling.choose`, without slices), half to judge and
     half to teach. A challenger learns from all train labels and from the audit labels of windows that are decided.
     Without the gate it takes over, and its window is decided. With the gate (`models.promote` at the defaults) it must
-    gain on the audit labels of this window and of those that are still undecided, and lose nothing on the holdout;
-    if that is not clear, the window stays undecided.
+    gain on the audit labels of this window and of those that are still undecided, and lose nothing on the holdout,
+    unless the labels show that its answers are no longer true (`monitors.decay`: a concept part above 0); if that is
+    not clear, the window stays undecided.
     """
     schema, loss = stream.schema, terms.loss(stream)
     in_charge, scores, n_taken_over = champion, [], 0
@@ -51,6 +55,7 @@ def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count
             break
         bought = buy(stream, terms, in_charge, rows)
         teaching.append(bought.train)
+        holds = not (gated and _has_changed(stream, loss, in_charge, window, bought.audit))
         challenger = challenge(
             stream.train,
             stream.holdout,
@@ -61,6 +66,7 @@ def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count
             seed=terms.seed,
             serving="accelerated",
             batch=rows,
+            still_true=np.full(len(stream.train), holds),
             forgetting=TOLERANCE if gated else float("inf"),
             balance=True,
             cores=terms.cores,
@@ -68,7 +74,7 @@ def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count
         undecided.append(bought.audit)
         outcome = "promote"
         if gated:
-            outcome = _verdict(stream, loss, in_charge, challenger, undecided)
+            outcome = _verdict(stream, loss, in_charge, challenger, undecided, holds=holds)
         if outcome == "promote":
             in_charge = challenger
             n_taken_over += 1
@@ -100,17 +106,44 @@ def buy(stream: Stream, terms: Terms, in_charge: Pipeline, rows: pd.DataFrame) -
     return Bought(*parts)
 
 
-def _verdict(stream: Stream, loss: str, champion: Pipeline, challenger: Pipeline, undecided: list[pd.DataFrame]) -> str:
+def _has_changed(stream: Stream, loss: str, champion: Pipeline, window: int, audit: pd.DataFrame) -> bool:
+    """Whether the labels of a window show that the same kind of row has another answer than in the holdout."""
+    schema, rows, holdout = stream.schema, stream.windows[window], stream.holdout
+    place = pd.Series(np.arange(len(rows)), index=rows[schema.row_key])
+    decay = estimate(
+        holdout,
+        per_row(champion, holdout, schema, loss),
+        rows,
+        place[audit[schema.row_key]].to_numpy(dtype=np.int64),
+        per_row(champion, audit, schema, loss),
+        np.minimum(audit["inclusion"].to_numpy(dtype=float), 1.0),
+        schema,
+        model=stream.name,
+        window=Window(datetime(2000, 1, 1 + window, tzinfo=UTC), datetime(2000, 1, 2 + window, tzinfo=UTC)),
+        generation=1,
+        loss=loss,
+    )
+    return bool(decay.concept.low > 0)
+
+
+def _verdict(
+    stream: Stream,
+    loss: str,
+    champion: Pipeline,
+    challenger: Pipeline,
+    undecided: list[pd.DataFrame],
+    *,
+    holds: bool,
+) -> str:
     audit, holdout, schema = pd.concat(undecided), stream.holdout, stream.schema
 
     def losses(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return per_row(champion, rows, schema, loss), per_row(challenger, rows, schema, loss)
 
     inclusion = audit["inclusion"].to_numpy(dtype=float)
-    regimes = (
-        Regime("whole window", "must gain", *losses(audit), np.minimum(inclusion, 1.0)),
-        Regime("holdout of the snapshot", "must not lose", *losses(holdout), np.ones(len(holdout))),
-    )
+    regimes = [Regime("whole window", "must gain", *losses(audit), np.minimum(inclusion, 1.0))]
+    if holds:
+        regimes.append(Regime("holdout of the snapshot", "must not lose", *losses(holdout), np.ones(len(holdout))))
     alpha = spent_alpha(ALPHA, looks=len(undecided) - 1)
     comparison = compare(regimes, model="stream", champion=1, challenger=2, loss=loss, alpha=alpha)
     return judge(comparison, margin=MARGIN, tolerance=TOLERANCE, minimum_labels=MINIMUM_LABELS).outcome

@@ -69,11 +69,14 @@ def old_answers_hold(site: Site, window: Window, judgement: Judgement, rows: pd.
     """Which old labelled rows still have a true answer, after what people said about a window.
 
     Where they showed that answers changed (the concept part is above 0) and slices say where, the old answers inside
-    those slices are no longer the truth, and a challenger that unlearns them has not forgotten anything.
+    those slices are no longer the truth, and a challenger that unlearns them has not forgotten anything. Where no slice
+    grew, nobody knows where they changed, and none of them counts.
     """
     found = site.ledger.steps.get(site.model, window, "slice", SliceReport)
     if found is None or not judgement.decay.concept.low > 0:
         return np.ones(len(rows), dtype=bool)
+    if not found.grown:
+        return np.zeros(len(rows), dtype=bool)
     return np.asarray(assign(found.grown, rows) == "rest")
 
 

@@ -118,7 +118,8 @@ def _fetch(ledger: Ledger, studio: Studio, model: str, project: int, schema: Sch
     taken = set(studio.withdraw(project, late)) if late else set()
     ledger.outbox.seen(model, project, [task for task in pull.tasks if task[1] not in taken])
     n_gone = ledger.outbox.gone(model, project, pull.gone)
-    changes = ledger.annotations.replace(project, dict(pull.tasks), pull.annotations)
+    said = [one for one in pull.annotations if one.row_key not in taken]  # such a row was skipped, if anything
+    changes = ledger.annotations.replace(project, dict(pull.tasks), said)
     ledger.annotations.advance(project, pull.seen_until)
     return Fetched(
         changes.n_new,

@@ -38,7 +38,7 @@ def regimes_of(
     inside = audit.slices != "rest"
     gaining = inside if inside.any() else ~inside
     found = [Rows("drifted slices" if inside.any() else "whole window", "must gain", *_chosen(audit, gaining))]
-    found.append(_holdout(site, request.window, judgement, champion))
+    found += _holdout(site, request.window, judgement, champion)
     watched: list[tuple[str, NDArray[np.bool_]]] = []
     names = sorted({str(name) for name in audit.slices})
     if len(names) > 1:
@@ -55,11 +55,14 @@ def regimes_of(
     return [*found, *_memories(site, request.window, judgement, fewest)]
 
 
-def _holdout(site: Site, window: Window, judgement: Judgement, champion: Generation) -> Rows:
+def _holdout(site: Site, window: Window, judgement: Judgement, champion: Generation) -> list[Rows]:
+    """The snapshot's holdout as far as its answers still hold; nothing where none of them does."""
     holdout = site.holdout(champion)
     holds = old_answers_hold(site, window, judgement, holdout)
+    if not holds.any():
+        return []
     name = "holdout of the snapshot" if holds.all() else "holdout outside the drifted slices"
-    return Rows(name, "must not lose", holdout[holds], np.ones(int(holds.sum())))
+    return [Rows(name, "must not lose", holdout[holds], np.ones(int(holds.sum())))]
 
 
 def _memories(site: Site, window: Window, judgement: Judgement, fewest: int) -> list[Rows]:

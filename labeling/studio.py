@@ -197,16 +197,19 @@ class LabelStudio:
         Tasks that were withdrawn and not answered are left out.
         """
         runs = rows.runs(known)
-        n_tasks = sum(self._wire.count_tasks(project, one) for one in rows.PRESENT)
-        if n_tasks == len(known) and len(runs) <= _MOST_COUNTS:
+        if self._count(project) == len(known) and len(runs) <= _MOST_COUNTS:
             inside = [[where("id", "greater", "Number", a - 1), where("id", "less", "Number", b + 1)] for a, b in runs]
-            if all(self._wire.count_tasks(project, one) == b - a + 1 for one, (a, b) in zip(inside, runs, strict=True)):
+            if all(self._count(project, one) == b - a + 1 for one, (a, b) in zip(inside, runs, strict=True)):
                 return set(known)
         return {
             task.id
             for one in rows.PRESENT
             for task in self._wire.list_tasks(project, one, include="id", page_size=_IDS_AT_ONCE)
         }
+
+    def _count(self, project: int, filters: Sequence[Any] = ()) -> int:
+        """Return how many tasks there are that meet the conditions, without those that `_list_ids` leaves out."""
+        return sum(self._wire.count_tasks(project, [*one, *filters]) for one in rows.PRESENT)
 
     def _reconcile(
         self, project: int, known: Mapping[int, str], ids: Collection[int], tasks: dict[int, Any]

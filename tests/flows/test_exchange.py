@@ -187,3 +187,14 @@ def test_a_request_given_up_after_its_sending_was_confirmed_is_not_looked_at_aga
     hand_out(ledger, studio, ASKED, PLACE, TASKS)
     take_back(ledger, studio, ASKED, TWO, why="a test")
     assert ledger.outbox.doubtful(MODEL, since=datetime.now(UTC) - timedelta(days=1)) == ()
+
+
+def test_a_skip_of_a_row_that_was_given_up_is_withdrawn_with_its_task(ledger: Ledger) -> None:
+    studio = InMemoryStudio()
+    project = hand_out(ledger, studio, ASKED, PLACE, TASKS)
+    take_back(ledger, studio, ASKED, TWO, why="a test")
+    late = studio.push(project, TASKS)
+    studio.annotate(late["b"], [], skipped=True)
+    bring_home(ledger, studio, MODEL, project, TWO)
+    assert studio.tasks(project) == {}
+    assert ledger.annotations.of(MODEL, week(0)) == ()

@@ -339,6 +339,16 @@ def test_a_withdrawn_task_is_offered_to_nobody_and_an_answer_to_it_that_came_lat
 
 
 @pytest.mark.services
+def test_a_withdrawn_task_is_not_counted_in_place_of_one_that_is_not_known(place: RealPlace) -> None:
+    project = opened(place, "counted")
+    ids = place.studio.push(project, [task(key) for key in "ab"])
+    place.studio.withdraw(project, ["a"])
+    pulled = place.studio.pull(project, TWO, datetime.now(UTC) + timedelta(hours=1), known={ids["a"]: "a"})
+    assert pulled.gone == ("a",)
+    assert pulled.tasks == ((ids["b"], "b"),)
+
+
+@pytest.mark.services
 def test_a_copy_that_arrives_after_all_is_merged_by_the_next_pull_and_its_answer_moves_along(place: RealPlace) -> None:
     project = opened(place, "late copies")
     ids = place.studio.push(project, [task(key) for key in "abc"])
