@@ -6,7 +6,7 @@ from flows.baseline import calibrate
 from flows.collect import Progress, collect
 from flows.compare import compare
 from flows.judge import ask_more, judge, look
-from flows.promote import promote, settle_promotions
+from flows.promote import heed_approvals, promote, settle_promotions
 from flows.retrain import retrain
 from flows.review import refresh_all
 from flows.shadow import score_shadows
@@ -37,6 +37,7 @@ class Learned:
 def learn(site: Site, *, run: Run = by_hand, impatient: bool = False) -> tuple[Learned, ...]:
     """Take every open label request as far as its answers allow; `impatient` waits for nobody and asks no more."""
     run(settle_promotions, site)
+    run(heed_approvals, site)
     run(take_late_tasks_back, site)
     learned = tuple(_learn_one(site, item.request, run, impatient) for item in site.ledger.requests.open(site.model))
     run(score_shadows, site)

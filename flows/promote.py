@@ -87,6 +87,22 @@ def make_champion(site: Site, generation: Generation, verdict: Verdict, *, why: 
         site.ledger.promotions.confirm(intent)
 
 
+def heed_approvals(site: Site) -> Generation | None:
+    """Promote the latest challenger of the champion that a reviewer has approved in MLflow, and return it.
+
+    Whoever sets the tag `approved` of its version to a reason decides as with `driftloop promote`.
+    """
+    champion = site.champion()
+    for generation in reversed(site.ledger.generations.all(site.model)):
+        if generation.status == "candidate" and generation.parent == champion.number:
+            reason = site.registry.approval(site.model, generation.version)
+            if reason:
+                verdict = Verdict("promote", (f"Approved in MLflow: {reason}",))
+                make_champion(site, generation, verdict, why=f"approved in MLflow: {reason}", expected=champion.number)
+                return generation
+    return None
+
+
 def settle_promotions(site: Site) -> None:
     """Finish promotions that a crash left half-way: the intent on the ledger says what was meant."""
     with site.ledger.lock(f"promotion:{site.model}", wait_seconds=60):

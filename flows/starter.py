@@ -71,7 +71,7 @@ question = "Is this transaction fraudulent?"   # what a labeler is asked about e
 # bias_limit = 0.1                    # its mean prediction may not clearly be further than this from the answers
 # groups = []                         # categorical columns; no value of them may clearly lose by it
 # memory_share = 0.2                  # of decided windows' audit labels: kept to notice what a challenger forgets
-# approval = "automatic"              # "manual" waits for `driftloop promote`
+# approval = "automatic"              # "manual" waits for `driftloop promote`, or the tag `approved` in MLflow
 # shadow = true                       # a challenger kept out predicts later windows too, for information only
 
 [services]

@@ -107,6 +107,12 @@ class Registry(Protocol):
     def champion(self, model: str) -> str | None:
         """Return the version in charge of a model, None when there is none."""
 
+    def approval(self, model: str, version: str) -> str:
+        """Return what a reviewer wrote in the tag `approved` of a version; empty without it, or if it says no.
+
+        Raises `NotFound` when there is no such version.
+        """
+
     def promote(self, model: str, version: str, *, expected: str | None) -> None:
         """Put a version in charge in place of `expected`; nothing happens when it is in charge already.
 

@@ -7,7 +7,7 @@ from sklearn.pipeline import Pipeline
 
 from models.candidates import CandidateRun, candidate_runs
 from models.entry import Draft, Entry, Note, Rows
-from models.naming import candidate_table, defined, fit_metrics
+from models.naming import approved, candidate_table, defined, fit_metrics
 from records.errors import Conflict, NotFound
 
 
@@ -70,6 +70,13 @@ class InMemoryRegistry:
     def champion(self, model: str) -> str | None:
         """See `Registry.champion`."""
         return self.aliases.get((model, "champion"))
+
+    def approval(self, model: str, version: str) -> str:
+        """See `Registry.approval`."""
+        for run in self.runs.values():
+            if (run.draft.model, run.entry.version) == (model, version):
+                return approved(run.version_tags)
+        raise NotFound(f"the registry in memory does not have version {version!r} of {model!r}; log it first")
 
     def promote(self, model: str, version: str, *, expected: str | None) -> None:
         """See `Registry.promote`."""

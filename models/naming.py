@@ -60,6 +60,16 @@ def fit_metrics(fit: FitRecord) -> dict[str, float]:
     return metrics
 
 
+def approved(tags: Mapping[str, str]) -> str:
+    """Return the reason in the tag `approved`; a plain no is none.
+
+    >>> approved({"approved": "looks right to me"}), approved({"approved": "No"}), approved({})
+    ('looks right to me', '', '')
+    """
+    reason = tags.get("approved", "").strip()
+    return "" if reason.lower() in ("no", "false", "0") else reason
+
+
 def shortened(text: str, limit: int) -> str:
     """Return a text cut to what a field holds, with a sign that something is missing.
 

@@ -23,7 +23,7 @@ from sklearn.pipeline import Pipeline
 from models.candidates import candidate_runs
 from models.entry import Draft, Entry, Note, Registry, Rows
 from models.faults import public, translate
-from models.naming import candidate_table, defined, fit_metrics, fit_params, shortened
+from models.naming import approved, candidate_table, defined, fit_metrics, fit_params, shortened
 from models.serialization import serialization
 from records.errors import BadData, BadSettings, Conflict, DriftloopError, NotFound
 from records.schema import Schema
@@ -116,6 +116,11 @@ class MlflowRegistry:
         """See `Registry.champion`."""
         with self._translated(f"the champion of {model!r}"):
             return self._alias(model, "champion")
+
+    def approval(self, model: str, version: str) -> str:
+        """See `Registry.approval`."""
+        with self._translated(f"version {version!r} of {model!r}"):
+            return approved(self._client.get_model_version(model, version).tags)
 
     def promote(self, model: str, version: str, *, expected: str | None) -> None:
         """See `Registry.promote`; MLflow has no compare-and-set, so the caller holds the promotion lock."""

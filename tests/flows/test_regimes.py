@@ -4,7 +4,9 @@ from dataclasses import replace
 
 from benchmarks.payments import CHANGED, week
 from flows.evidence import audit_labels, kept_labels, settled, teaching_labels
+from flows.learn import learn
 from flows.regimes import regimes_of
+from models.entry import Note
 from records.comparison import Comparison
 from records.decay import Judgement
 from tests.flows.conftest import World
@@ -52,6 +54,23 @@ def test_what_is_kept_of_an_earlier_window_is_asked_about_forgetting(learned: Wo
     found = regimes_of(site, later, judgement, site.champion(), audit_labels(site, (window,)))
     (memory,) = [rows for rows in found if rows.name == f"labels kept of {window.name}"]
     assert set(memory.frame["id"]) == set(kept_labels(site, window).frame["id"])
+
+
+def test_a_challenger_that_waits_is_promoted_once_a_reviewer_approves_it_in_mlflow(asked: World) -> None:
+    settings = asked.folder / "driftloop.toml"
+    settings.write_text(settings.read_text().replace("[gate]", '[gate]\napproval = "manual"'))
+    asked.answer()
+    (learned,) = learn(asked.site())
+    assert learned.verdict is not None
+    assert learned.challenger is not None
+    assert (learned.verdict.outcome, asked.site().champion().number) == ("promote", 1)
+    learn(asked.site())
+    assert asked.site().champion().number == 1
+    waiting = asked.site().ledger.generations.get("payments", learned.challenger)
+    asked.registry.annotate(waiting.mlflow_run_id, Note(version_tags={"approved": "fine"}))
+    learn(asked.site())
+    assert asked.site().champion().number == learned.challenger
+    assert asked.site().ledger.promotions.history("payments")[-1].why == "approved in MLflow: fine"
 
 
 def test_what_was_compared_is_on_the_ledger_with_its_biases(learned: World) -> None:

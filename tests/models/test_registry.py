@@ -178,6 +178,19 @@ def test_the_versions_say_what_became_of_them(registry: Registry, make_draft: Ma
     assert [seen(registry, run).description for run in runs] == ["The 1.", "The 2."]
 
 
+def test_a_reviewers_tag_is_an_approval_unless_it_says_no(
+    registry: Registry, make_draft: MakeDraft, model: str
+) -> None:
+    entry = registry.log(make_draft(model, 1))
+    assert registry.approval(model, entry.version) == ""
+    registry.annotate(entry.run_id, Note(version_tags={"approved": "no"}))
+    assert registry.approval(model, entry.version) == ""
+    registry.annotate(entry.run_id, Note(version_tags={"approved": " seen by Ada "}))
+    assert registry.approval(model, entry.version) == "seen by Ada"
+    with pytest.raises(NotFound):
+        registry.approval(model, "99")
+
+
 @dataclass(frozen=True)
 class Seen:
     """What a reviewer finds, wherever a generation is kept."""
