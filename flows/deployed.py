@@ -18,6 +18,7 @@ from prefect.tasks import Task
 from flows.artifacts import publish_learned, publish_watched
 from flows.backfill import fill, in_utc, missed
 from flows.backfill_page import artifact_key, publish_filled
+from flows.events import tell_alarm, tell_verdict
 from flows.learn import Learned
 from flows.learn import learn as learn_by
 from flows.settings import load_settings
@@ -63,7 +64,11 @@ def _backfill_name() -> str:
 def watch(settings: str, moment: datetime | None = None) -> State[Any]:  # noqa: ARG001 - _moment reads it
     """Compare the window that was complete at `moment` (the scheduled time by default) and ask people if it alarms."""
     site = Site(load_settings(Path(settings)))
-    watched = watch_by(site, site.settings.window_at(_moment()), run=as_task)
+    window = site.settings.window_at(_moment())
+    try:
+        watched = watch_by(site, window, run=as_task)
+    finally:
+        tell_alarm(site, window)  # also where nobody could be asked yet
     publish_watched(site, watched)
     return Completed(message=watched.alarm.reason)
 
@@ -75,6 +80,7 @@ def learn(settings: str, impatient: bool = False) -> State[Any]:
     learned = learn_by(site, run=as_task, impatient=impatient)
     for item in learned:
         publish_learned(site, item)
+        tell_verdict(site, item.progress.window)
     outcomes = [f"{item.progress.window.name}: {_outcome(item)}" for item in learned]
     return Completed(message="; ".join(outcomes) or "No label request is open.")
 
@@ -88,6 +94,7 @@ def backfill(settings: str, start: datetime, end: datetime) -> State[Any]:
     done = []
     for item in fill(site, windows, run=as_task):
         done.append(item)
+        tell_alarm(site, item.window)
         update_progress_artifact(bar, 100 * len(done) / len(windows))
     publish_filled(site, done)
     counts = ", ".join(f"{n} {outcome}" for outcome, n in Counter(item.outcome for item in done).items())

@@ -8,6 +8,7 @@ from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -21,6 +22,7 @@ from prefect.schedules import Interval, Schedule
 from prefect.settings import get_current_settings
 from prefect.types.entrypoint import EntrypointType
 
+from flows.automations import automate, block_id, forget
 from flows.deployed import backfill, learn, watch
 from flows.fleet import Fleet, muster
 from flows.settings import Settings
@@ -36,18 +38,22 @@ _ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyL
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The names of the deployments that were made or updated, and of those that were removed."""
+    """The names of the deployments that were made or updated, of those that were removed, and of the automations."""
 
     deployments: tuple[str, ...]
     removed: tuple[str, ...] = ()
+    automations: tuple[str, ...] = ()
 
 
-def register(paths: Sequence[Path], *, work_pool: str, keep: bool = False) -> Registered:
+def register(
+    paths: Sequence[Path], *, work_pool: str, keep: bool = False, automations: bool = False, notify: str | None = None
+) -> Registered:
     """Create or update `watch/MODEL`, `learn/MODEL` and `backfill/MODEL` of every settings file, and their work pool.
 
     Every file is read before anything is registered. Deployments that were registered from a file of the same folders
     for a model that is not there any more are removed, unless `keep`; nobody else's are touched. What a person has
-    paused stays paused. Raises `BadSettings`
+    paused stays paused. With `automations`, ready labels start `learn`; with `notify`, a block `TYPE/NAME`, people are
+    told of alarms and verdicts too. Raises `BadSettings`
     for a file that cannot be used and `ServiceDown` when no Prefect server answers; run it again then.
     """
     fleet = muster(paths)
@@ -56,11 +62,19 @@ def register(paths: Sequence[Path], *, work_pool: str, keep: bool = False) -> Re
     with _explained(), get_client(sync_client=True) as client:
         _make_pool(client, work_pool)
         paused = {full_name(one) for one in ours(client) if one.paused}
+        if notify:
+            block_id(client, notify)  # before anything is registered
+        learners = {}
         for deployment in made:
             deployment.paused = f"{deployment.flow_name}/{deployment.name}" in paused  # else Prefect lets it run again
-            deployment.apply()
+            made_id = deployment.apply()
+            if deployment.flow_name == "learn":
+                learners[deployment.name] = cast(UUID, made_id)
+        automated: list[str] = []
+        for model, learner in learners.items() if automations or notify else ():
+            automated += automate(client, model, learner, notify)
         names = tuple(f"{deployment.flow_name}/{deployment.name}" for deployment in made)
-        return Registered(names, () if keep else _remove_gone(client, fleet))
+        return Registered(names, () if keep else _remove_gone(client, fleet), tuple(automated))
 
 
 def require_server() -> str:
@@ -137,6 +151,7 @@ def _remove_gone(client: SyncPrefectClient, fleet: Fleet) -> tuple[str, ...]:
                 client.delete_deployment(deployment.id)
             except ObjectNotFound:  # somebody else was faster
                 continue
+            forget(client, deployment.name)
             removed.append(full_name(deployment))
     return tuple(sorted(removed))
 

@@ -26,13 +26,7 @@ def muster(paths: Sequence[Path]) -> Fleet:
     Raises `BadSettings`, which names the file, for one that cannot be used, for a folder without any, and for two
     files that name the same model.
     """
-    files: list[Path] = []
-    for path in paths:
-        inside = sorted(path.glob("*.toml")) if path.is_dir() else [path]
-        if not inside:
-            raise BadSettings(f"the folder {str(path)!r} holds no *.toml; write one with `driftloop init`")
-        files += inside
-    models = [load_settings(file) for file in dict.fromkeys(file.resolve() for file in files)]
+    models = [load_settings(file) for file in files_in(paths)]
     first: dict[str, Settings] = {}
     for model in models:
         other = first.setdefault(model.model, model)
@@ -41,3 +35,14 @@ def muster(paths: Sequence[Path]) -> Fleet:
                 f"{str(other.path)!r} and {str(model.path)!r} both name the model {model.model!r}; rename one"
             )
     return Fleet(tuple(models), tuple(path.resolve() for path in paths if path.is_dir()))
+
+
+def files_in(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the settings files that `paths` name, each once; raises `BadSettings` for a folder without any."""
+    files: list[Path] = []
+    for path in paths:
+        inside = sorted(path.glob("*.toml")) if path.is_dir() else [path]
+        if not inside:
+            raise BadSettings(f"the folder {str(path)!r} holds no *.toml; write one with `driftloop init`")
+        files += inside
+    return tuple(dict.fromkeys(file.resolve() for file in files))

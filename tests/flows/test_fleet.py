@@ -55,12 +55,14 @@ def test_runs_stay_on_the_grid_of_windows_in_weeks_whose_clocks_change(change, h
     text = TOML.replace("[windows]", f"[windows]\nlength_hours = {hours}\ndelay_hours = 6")
     (settings,) = muster([write(tmp_path / "a.toml", "first", text)]).models
     (schedule,) = deployments_of(settings, "pool")[0].schedules or []
+    assert isinstance(schedule.schedule, IntervalSchedule)
     scheduler = schedules.IntervalSchedule.model_validate(schedule.schedule.model_dump())
     change_of_clocks = datetime.fromisoformat(change).replace(tzinfo=UTC)
     dates = asyncio.run(scheduler.get_dates(5, start=change_of_clocks - 2 * timedelta(hours=hours)))
     windows = [settings.window_at(date) for date in dates]
+    lags = [date.timestamp() - window.end.timestamp() for date, window in zip(dates, windows, strict=True)]
     assert all(earlier.end == later.start for earlier, later in itertools.pairwise(windows))
-    assert [date - window.end for date, window in zip(dates, windows, strict=True)] == [timedelta(hours=6)] * 5
+    assert lags == [6 * 3600] * 5
 
 
 def test_deploying_again_moves_no_schedule_and_models_do_not_poll_all_at_once(tmp_path):
@@ -69,6 +71,7 @@ def test_deploying_again_moves_no_schedule_and_models_do_not_poll_all_at_once(tm
     for settings in fleet.models:
         (before,), (again,) = (deployments_of(settings, "pool")[1].schedules or [] for _ in range(2))
         assert before == again
+        assert isinstance(before.schedule, IntervalSchedule)
         anchors.append(before.schedule.anchor_date)
     assert len(set(anchors)) == 3
 
