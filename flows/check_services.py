@@ -7,11 +7,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import httpx
+from prefect.client.orchestration import get_client
+from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.deployments import require_server
 from flows.site import Site
 from records.check import Check
-from records.errors import ServiceDown
+from records.errors import NotAllowed, ServiceDown
 from store.revision import REVISION, present_revision
 
 LABEL_STUDIO = "1.23.2"
@@ -48,7 +50,14 @@ def table(site: Site, _: bool) -> Iterator[Check]:
 def prefect(_: Site, __: bool) -> Iterator[Check]:
     """Look whether the Prefect server is the one that the flows were written for."""
     url = require_server()
-    yield from _service("Prefect", url, f"{url}/admin/version", version("prefect"))
+    try:
+        with get_client(sync_client=True) as client:
+            answer = client.request("GET", "/admin/version")
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code not in (401, 403):
+            raise ServiceDown(f"Prefect's server at {url!r} failed ({error}); see its log") from None
+        raise NotAllowed(f"Prefect's server at {url!r} refused us; correct PREFECT_API_AUTH_STRING") from None
+    yield from _compared("Prefect", url, answer, version("prefect"))
 
 
 def mlflow(site: Site, _: bool) -> Iterator[Check]:
@@ -69,12 +78,16 @@ def label_studio(site: Site, _: bool) -> Iterator[Check]:
 
 
 def _service(name: str, place: str, address: str, wanted: str, *, key: str | None = None) -> Iterator[Check]:
-    """Compare a server's version and its clock with ours."""
     try:
         answer = httpx.get(address, timeout=_SECONDS).raise_for_status()
-        said = answer.json() if "json" in answer.headers.get("content-type", "") else answer.text.strip()
-    except (httpx.HTTPError, ValueError) as error:
+    except httpx.HTTPError as error:
         raise ServiceDown(f"{name} at {place!r} does not tell its version ({error}); see its log") from None
+    yield from _compared(name, place, answer, wanted, key=key)
+
+
+def _compared(name: str, place: str, answer: httpx.Response, wanted: str, *, key: str | None = None) -> Iterator[Check]:
+    """Compare a server's version and its clock with ours."""
+    said = answer.json() if "json" in answer.headers.get("content-type", "") else answer.text.strip()
     found = str(said.get(key) if key and isinstance(said, dict) else said)
     advice = f"run {name} {wanted}: Driftloop was tested with that" if found != wanted else ""
     yield Check(name, found == wanted, f"version {found} at {place}", advice)

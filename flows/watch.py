@@ -91,7 +91,7 @@ def _ingest(site: Site, window: Window) -> Batch:
     )
     sample = site.table.sample(window, site.settings.alarms.sample_rows, among=facts.n_rows)
     frame = check_frame(sample, site.schema, where=where)
-    path = write_frame(frame, site.settings.folder / "batches" / f"{window.name}.parquet")
+    path = write_frame(frame, site.settings.folder / "batches" / site.model / f"{window.name}.parquet")
     return Batch(site.model, window, facts, path, len(frame), compared)
 
 
@@ -153,7 +153,7 @@ def _decide(site: Site, batch: Batch, report: DriftReport) -> Alarm:
 
 def drift_page(site: Site, window: Window) -> Path:
     """Where the drift report of an alarming window is kept."""
-    return site.settings.folder / "reports" / f"drift-{window.name}.html"
+    return site.settings.folder / "reports" / site.model / f"drift-{window.name}.html"
 
 
 def find_slices(site: Site, batch: Batch, alarm: Alarm) -> SliceReport:

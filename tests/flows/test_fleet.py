@@ -5,15 +5,19 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.server.schemas import schedules
 
+from flows.adopt import adopt
 from flows.deployments import deployments_of
 from flows.fleet import muster
+from flows.site import Site
+from flows.watch import ingest
 from records.errors import BadSettings
-from tests.flows.conftest import TOML
+from tests.flows.conftest import QUIET, TOML, week
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -98,3 +102,20 @@ def test_the_deployment_file_declares_what_deploy_registers(tmp_path):
     (watching,) = registered["watch"].schedules or []
     assert isinstance(watching.schedule, IntervalSchedule)
     assert watching.schedule.anchor_date.isoformat() == declared["watch"]["schedules"][0]["anchor_date"]
+
+
+def test_models_that_share_a_folder_keep_their_windows_apart(adopted):
+    """Their samples and reports have the same names, and each needs its own."""
+    text = (adopted.folder / "driftloop.toml").read_text()
+    rows = pd.read_parquet(adopted.folder / "production.parquet")
+    rows.assign(id="other " + rows["id"]).to_parquet(adopted.folder / "other.parquet")
+    path = write(adopted.folder / "second.toml", "second", text.replace("production.parquet", "other.parquet"))
+    second = Site(muster([path]).models[0], studio=adopted.studio, registry=adopted.registry)
+    adopt(second, "training.parquet")
+    first = adopted.site()
+    assert first.settings.folder == second.settings.folder
+    for site in (first, second):
+        ingest(site, week(QUIET[0]))
+    own, others = (set(site.sample(week(QUIET[0]))["id"]) for site in (first, second))
+    assert own
+    assert not own & others
