@@ -11,6 +11,7 @@ from flows.ask import push_rest
 from flows.exchange import bring_home
 from flows.promote import settle_promotions
 from flows.site import Site
+from models.faults import public
 from records.batch import Batch
 from records.check import Check
 from records.drift import Alarm
@@ -62,7 +63,8 @@ def versions(site: Site, _: bool) -> Iterator[Check]:
         answer = httpx.get(f"{place}/api/2.0/mlflow/model-versions/search", params=query, timeout=_SECONDS)
         found = {str(one["version"]) for one in answer.raise_for_status().json().get("model_versions", [])}
     except (httpx.HTTPError, ValueError) as error:
-        raise ServiceDown(f"MLflow at {place!r} does not list versions ({error}); see its log") from None
+        why = getattr(getattr(error, "response", None), "status_code", type(error).__name__)
+        raise ServiceDown(f"MLflow at {public(place)!r} does not list versions ({why}); see its log") from None
     known = {generation.version for generation in site.ledger.generations.all(site.model)}
     if lost := sorted(known - found, key=int):
         yield Check("versions", False, f"MLflow has lost version {', '.join(lost)}", "restore MLflow from its backup")

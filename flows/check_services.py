@@ -12,6 +12,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.deployments import require_server
 from flows.site import Site
+from models.faults import public
 from records.check import Check
 from records.errors import NotAllowed, ServiceDown
 from store.revision import REVISION, present_revision
@@ -81,7 +82,8 @@ def _service(name: str, place: str, address: str, wanted: str, *, key: str | Non
     try:
         answer = httpx.get(address, timeout=_SECONDS).raise_for_status()
     except httpx.HTTPError as error:
-        raise ServiceDown(f"{name} at {place!r} does not tell its version ({error}); see its log") from None
+        why = getattr(getattr(error, "response", None), "status_code", type(error).__name__)
+        raise ServiceDown(f"{name} at {public(place)!r} does not tell its version ({why}); see its log") from None
     yield from _compared(name, place, answer, wanted, key=key)
 
 
@@ -90,7 +92,7 @@ def _compared(name: str, place: str, answer: httpx.Response, wanted: str, *, key
     said = answer.json() if "json" in answer.headers.get("content-type", "") else answer.text.strip()
     found = str(said.get(key) if key and isinstance(said, dict) else said)
     advice = f"run {name} {wanted}: Driftloop was tested with that" if found != wanted else ""
-    yield Check(name, found == wanted, f"version {found} at {place}", advice)
+    yield Check(name, found == wanted, f"version {found} at {public(place)}", advice)
     apart = seconds_apart(answer.headers.get("date"), datetime.now(UTC))
     if abs(apart) > MOST_SECONDS_APART:
         direction = "ahead of" if apart > 0 else "behind"

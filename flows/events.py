@@ -20,6 +20,7 @@ from prefect.settings import get_current_settings
 from flows.artifacts import report_link
 from flows.collect import Progress
 from flows.site import Site
+from models.faults import public
 from records.comparison import Verdict
 from records.drift import Alarm, DriftReport
 from records.errors import Conflict
@@ -67,7 +68,10 @@ def tell_alarm(site: Site, window: Window) -> bool:
         "slices": [one.name for one in found.grown][:_MOST] if found else [],
         "n_asked": len(request.asks) if request else 0,
         "people": request.reason if request else "Nobody is asked yet.",
-        "links": {"report": report_link(site, alarm), "tasks": f"{site.settings.services.label_studio}/projects"},
+        "links": {
+            "report": public(report_link(site, alarm)),
+            "tasks": f"{public(site.settings.services.label_studio)}/projects",
+        },
     }
     return _tell(site, window, ALARM, payload)
 
@@ -85,7 +89,7 @@ def tell_ready(site: Site, request: LabelRequest, progress: Progress) -> bool:
         "n_answered": progress.n_answered,
         "n_resolved": progress.n_resolved,
         "n_known": progress.n_known,
-        "links": {"tasks": f"{site.settings.services.label_studio}{project}"},
+        "links": {"tasks": f"{public(site.settings.services.label_studio)}{project}"},
     }
     return _tell(site, request.window, READY, payload, part=f"round {max(ask.round for ask in request.asks)}")
 
@@ -97,15 +101,15 @@ def tell_verdict(site: Site, window: Window) -> bool:
     if verdict is None or not taught:
         return False
     challenger = taught[-1]
-    services = site.settings.services
-    web = services.mlflow.startswith("http")
+    mlflow = public(site.settings.services.mlflow)
+    web = mlflow.startswith("http")
     payload = {
         "generation": challenger.number,
         "version": challenger.version,
         "mlflow_run_id": challenger.mlflow_run_id,
         "reason": verdict.reasons[0],
         "reasons": list(verdict.reasons),
-        "links": {"run": f"{services.mlflow}/#/experiments/0/runs/{challenger.mlflow_run_id}"} if web else {},
+        "links": {"run": f"{mlflow}/#/experiments/0/runs/{challenger.mlflow_run_id}"} if web else {},
     }
     return _tell(site, window, VERDICTS[verdict.outcome], payload)
 
