@@ -1,6 +1,7 @@
 """History is run again on a copy, answered by recorded labels, and nothing outside changes."""
 
 import hashlib
+import os
 import pickle
 import shutil
 import subprocess
@@ -153,7 +154,8 @@ def test_the_command_prints_both_courses_and_a_real_mlflow_keeps_what_it_had(ado
     before = store.read_bytes()
     program = [str(Path(sys.executable).with_name("driftloop")), "replay", "--config"]
     options = [str(adopted.folder / "driftloop.toml"), "--from", "2024-02-26", "--to", "2024-03-18"]
-    done = subprocess.run([*program, *options], capture_output=True, text=True, timeout=300, check=False)
+    wide = dict(os.environ) | {"COLUMNS": "200"}
+    done = subprocess.run([*program, *options], env=wide, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert "payments: was → would have been" in done.stdout
     assert "not watched → quiet" in done.stdout
