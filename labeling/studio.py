@@ -58,7 +58,7 @@ class LabelStudio:
         self._overlap = overlap
 
     def __repr__(self) -> str:
-        return f"LabelStudio({self._wire.url!r})"
+        return f"LabelStudio({self._wire.shown!r})"
 
     def check(self) -> None:
         """Raise `ServiceDown` or `NotAllowed` with a sentence unless the server answers and accepts the token."""

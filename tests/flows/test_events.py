@@ -139,7 +139,7 @@ def test_an_alarm_is_told_once_and_reaches_a_chat_as_text(real, prefect_server):
     (said,) = heard
     assert site.model in said["text"]
     assert item.request.window.name in said["text"]
-    (event,) = events(prefect_server, site.model, ALARM)
+    (event,) = wait(lambda: events(prefect_server, site.model, ALARM), seconds=60)  # it is stored a little later
     assert event["payload"]["n_asked"] == len(item.request.asks)
     assert event["payload"]["reason"] in said["text"].replace("&lt;", "<").replace("&gt;", ">")
     assert "channel" in event["payload"]["columns"]
