@@ -3,17 +3,19 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from flows import operations
+from flows.terminal import Config, Json, err, out
+from flows.terminal import opened as _site
+from flows.terminal import print_record as _print_record
+from flows.terminal import steps as _steps
 from records.drift import Alarm
 from records.errors import BadSettings, DriftloopError
 
@@ -31,12 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-Config = Annotated[
-    Path, typer.Option("--config", "-c", envvar="DRIFTLOOP_CONFIG", help="The monitored model's settings file.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON and nothing else on standard output.")]
-out = Console()
-err = Console(stderr=True)
+app.add_typer(operations.app)
 
 
 def main() -> None:
@@ -381,64 +378,3 @@ def review(
         print(json.dumps({"generation": generation, "page": str(path)}))
     else:
         out.print(str(path), highlight=False, markup=False, soft_wrap=True)
-
-
-@app.command()
-def deploy(
-    configs: Annotated[list[Path] | None, typer.Argument(help="Settings files; driftloop.toml by default.")] = None,
-    work_pool: Annotated[str, typer.Option(help="The Prefect work pool that workers take runs from.")] = "driftloop",
-    as_json: Json = False,
-) -> None:
-    """Register the scheduled Prefect deployments watch/MODEL and learn/MODEL.
-
-    Reads the settings; writes to the Prefect server at PREFECT_API_URL. Running it again updates them.
-    """
-    from flows.deployments import register
-
-    names = register(configs or [Path("driftloop.toml")], work_pool=work_pool)
-    if as_json:
-        print(json.dumps({"work_pool": work_pool, "deployments": names}))
-    else:
-        out.print(f"Registered {', '.join(names)}.", highlight=False)
-        out.print(f"Start a worker with [bold]prefect worker start --pool {work_pool}[/].", highlight=False)
-
-
-@contextmanager
-def _site(config: Path) -> Iterator[Any]:
-    from flows.settings import load_settings
-
-    settings = load_settings(config)
-    from flows.site import Site  # only now: it loads pandas and the doors, which a typo should not wait for
-
-    try:
-        yield Site(settings)
-    except KeyboardInterrupt:
-        err.print("driftloop: stopped; run the same command again to go on where it stopped.")
-        raise typer.Exit(130) from None
-
-
-@contextmanager
-def _steps(silent: bool) -> Iterator[Any]:
-    """A way to run steps that names the one at work, on standard error."""
-    from flows.site import Site
-    from flows.watch import by_hand
-
-    if silent or not err.is_terminal:
-        yield by_hand
-        return
-    with err.status("opening the doors") as shown:
-
-        def run(step: Any, *arguments: Any) -> Any:
-            name = step.__name__.replace("_", " ")
-            shown.update(name)
-            if isinstance(arguments[0], Site):
-                arguments[0].count = lambda what, done, of: shown.update(f"{name}: {what}, {done} of {of}")
-            return step(*arguments)
-
-        yield run
-
-
-def _print_record(record: Any) -> None:
-    from store.wire import encode
-
-    print(json.dumps(json.loads(encode(record)), indent=2))

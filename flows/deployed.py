@@ -1,18 +1,24 @@
-"""The Prefect flows `watch` and `learn` as deployments run them: every step of the loop is a task."""
+"""The Prefect flows `watch`, `learn` and `backfill` as deployments run them: every step of the loop is a task."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from prefect import flow, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 from prefect.tasks import Task
 
 from flows.artifacts import publish_learned, publish_watched
+from flows.backfill import fill, in_utc, missed
+from flows.backfill_page import artifact_key, publish_filled
+from flows.events import tell_alarm, tell_verdict
 from flows.learn import Learned
 from flows.learn import learn as learn_by
 from flows.settings import load_settings
@@ -49,11 +55,20 @@ def _learn_name() -> str:
     return f"learn {load_settings(Path(flow_run.parameters['settings'])).model} {_moment():%Y-%m-%d %H:%M}"
 
 
+def _backfill_name() -> str:
+    given, model = flow_run.parameters, load_settings(Path(flow_run.parameters["settings"])).model
+    return f"backfill {model} {str(given['start'])[:10]} to {str(given['end'])[:10]}"
+
+
 @flow(name="watch", flow_run_name=_watch_name)
 def watch(settings: str, moment: datetime | None = None) -> State[Any]:  # noqa: ARG001 - _moment reads it
     """Compare the window that was complete at `moment` (the scheduled time by default) and ask people if it alarms."""
     site = Site(load_settings(Path(settings)))
-    watched = watch_by(site, site.settings.window_at(_moment()), run=as_task)
+    window = site.settings.window_at(_moment())
+    try:
+        watched = watch_by(site, window, run=as_task)
+    finally:
+        tell_alarm(site, window)  # also where nobody could be asked yet
     publish_watched(site, watched)
     return Completed(message=watched.alarm.reason)
 
@@ -65,8 +80,26 @@ def learn(settings: str, impatient: bool = False) -> State[Any]:
     learned = learn_by(site, run=as_task, impatient=impatient)
     for item in learned:
         publish_learned(site, item)
+        tell_verdict(site, item.progress.window)
     outcomes = [f"{item.progress.window.name}: {_outcome(item)}" for item in learned]
     return Completed(message="; ".join(outcomes) or "No label request is open.")
+
+
+@flow(name="backfill", flow_run_name=_backfill_name)
+def backfill(settings: str, start: datetime, end: datetime) -> State[Any]:
+    """Watch every missed window between two moments, in order; what was watched before is skipped."""
+    site = Site(load_settings(Path(settings)))
+    windows = missed(site, in_utc(start), in_utc(end))
+    bar = cast(UUID, create_progress_artifact(0.0, key=artifact_key(site, "backfill"), description="windows done"))
+    done = []
+    for item in fill(site, windows, run=as_task):
+        done.append(item)
+        tell_alarm(site, item.window)
+        update_progress_artifact(bar, 100 * len(done) / len(windows))
+    publish_filled(site, done)
+    counts = ", ".join(f"{n} {outcome}" for outcome, n in Counter(item.outcome for item in done).items())
+    said = f"{len(done)} windows: {counts}."
+    return Failed(message=said) if any(item.outcome == "failed" for item in done) else Completed(message=said)
 
 
 def _outcome(item: Learned) -> str:

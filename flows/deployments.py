@@ -1,39 +1,80 @@
-"""Register a monitored model's scheduled Prefect deployments."""
+"""Register the Prefect deployments of monitored models, and remove those of models that are gone."""
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
+from uuid import UUID
 
 import httpx
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.deployments.runner import RunnerDeployment
-from prefect.exceptions import ObjectAlreadyExists
-from prefect.schedules import Interval
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.deployments.runner import DeploymentApplyError, RunnerDeployment
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
+from prefect.schedules import Interval, Schedule
 from prefect.settings import get_current_settings
 from prefect.types.entrypoint import EntrypointType
 
-from flows.deployed import learn, watch
-from flows.settings import Settings, load_settings
-from records.errors import ServiceDown
+from flows.automations import automate, block_id, forget
+from flows.deployed import backfill, learn, watch
+from flows.fleet import Fleet, muster
+from flows.settings import Settings
+from records.errors import DriftloopError, ServiceDown
 
+TAG = "driftloop"
+"""The tag of every deployment; the model's name is another."""
+
+_MODULE = "flows.deployed."
+_PAGE = 200
 _ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 
 
-def register(paths: Sequence[Path], *, work_pool: str) -> tuple[str, ...]:
-    """Create or update `watch/MODEL` and `learn/MODEL` for every settings file, and the work pool they run on.
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The names of the deployments that were made or updated, of those that were removed, and of the automations."""
 
-    Raises `ServiceDown` when no Prefect server answers. Returns the names of the deployments.
+    deployments: tuple[str, ...]
+    removed: tuple[str, ...] = ()
+    automations: tuple[str, ...] = ()
+
+
+def register(
+    paths: Sequence[Path], *, work_pool: str, keep: bool = False, automations: bool = False, notify: str | None = None
+) -> Registered:
+    """Create or update `watch/MODEL`, `learn/MODEL` and `backfill/MODEL` of every settings file, and their work pool.
+
+    Every file is read before anything is registered. Deployments that were registered from a file of the same folders
+    for a model that is not there any more are removed, unless `keep`; nobody else's are touched. What a person has
+    paused stays paused. With `automations`, ready labels start `learn`; with `notify`, a block `TYPE/NAME`, people are
+    told of alarms and verdicts too. Raises `BadSettings`
+    for a file that cannot be used and `ServiceDown` when no Prefect server answers; run it again then.
     """
-    models = [load_settings(path) for path in paths]
+    fleet = muster(paths)
     require_server()
-    _make_pool(work_pool)
-    deployments = [deployment for settings in models for deployment in _deployments(settings, work_pool)]
-    for deployment in deployments:
-        deployment.apply()
-    return tuple(f"{deployment.flow_name}/{deployment.name}" for deployment in deployments)
+    made = [deployment for settings in fleet.models for deployment in deployments_of(settings, work_pool)]
+    with _explained(), get_client(sync_client=True) as client:
+        _make_pool(client, work_pool)
+        paused = {full_name(one) for one in ours(client) if one.paused}
+        if notify:
+            block_id(client, notify)  # before anything is registered
+        learners = {}
+        for deployment in made:
+            deployment.paused = f"{deployment.flow_name}/{deployment.name}" in paused  # else Prefect lets it run again
+            made_id = deployment.apply()
+            if deployment.flow_name == "learn":
+                learners[deployment.name] = cast(UUID, made_id)
+        automated: list[str] = []
+        for model, learner in learners.items() if automations or notify else ():
+            automated += automate(client, model, learner, notify)
+        names = tuple(f"{deployment.flow_name}/{deployment.name}" for deployment in made)
+        return Registered(names, () if keep else _remove_gone(client, fleet), tuple(automated))
 
 
 def require_server() -> str:
@@ -50,36 +91,86 @@ def require_server() -> str:
     return url
 
 
-def _deployments(settings: Settings, work_pool: str) -> list[RunnerDeployment]:
-    grid = settings.windows
-    first_run = grid.anchor + grid.length + timedelta(hours=grid.delay_hours)
+def deployments_of(settings: Settings, work_pool: str) -> tuple[RunnerDeployment, ...]:
+    """Describe the three deployments of one model.
+
+    Windows lie on a grid in UTC, and so do the schedules: a week in which clocks change has 168 hours too. When `learn`
+    runs within its interval follows from the model's name, so that many models do not start at once.
+    """
+    grid, poll = settings.windows, timedelta(minutes=settings.labels.poll_minutes)
+    first_watch = grid.anchor + grid.length + timedelta(hours=grid.delay_hours)
+    first_learn = grid.anchor + timedelta(seconds=zlib.crc32(settings.model.encode()) % int(poll.total_seconds()))
     watching = f"Compare each window of {settings.model} with what its champion knows; ask people on an alarm."
     learning = f"Collect answers about {settings.model}; judge, retrain, compare and promote."
-    wanted = (
-        (watch, watching, Interval(grid.length, anchor_date=first_run)),
-        (learn, learning, Interval(timedelta(minutes=settings.labels.poll_minutes))),
+    filling = f"Watch the windows of {settings.model} that were missed between two moments. Start it by hand."
+    wanted: tuple[tuple[Any, str, list[Schedule]], ...] = (
+        (watch, watching, [Interval(grid.length, anchor_date=first_watch, timezone="UTC", slug="every-window")]),
+        (learn, learning, [Interval(poll, anchor_date=first_learn, timezone="UTC", slug="poll")]),
+        (backfill, filling, []),
     )
-    return [
+    return tuple(
         cast(
             RunnerDeployment,  # outside a running event loop the call is not a coroutine
             flow.to_deployment(
                 name=settings.model,
                 description=description,
-                schedules=[schedule],
+                schedules=schedules,
                 parameters={"settings": str(settings.path)},
                 concurrency_limit=_ONE_AT_A_TIME,
-                tags=["driftloop", settings.model],
+                tags=[TAG, settings.model],
+                version=version("driftloop"),
                 work_pool_name=work_pool,
-                entrypoint_type=EntrypointType.MODULE_PATH,
+                entrypoint_type=EntrypointType.MODULE_PATH,  # found from whichever directory a worker is started
             ),
         )
-        for flow, description, schedule in wanted
-    ]
+        for flow, description, schedules in wanted
+    )
 
 
-def _make_pool(name: str) -> None:
-    with get_client(sync_client=True) as client:
-        try:
-            client.create_work_pool(WorkPoolCreate(name=name, type="process"))
-        except ObjectAlreadyExists:
-            return
+def ours(client: SyncPrefectClient) -> Iterator[DeploymentResponse]:
+    """Every deployment that `register` made on this server."""
+    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
+    found: list[DeploymentResponse] = []
+    while page := client.read_deployments(deployment_filter=tagged, limit=_PAGE, offset=len(found)):
+        found += page
+    return (one for one in found if (one.entrypoint or "").startswith(_MODULE) and "settings" in one.parameters)
+
+
+def full_name(deployment: DeploymentResponse) -> str:
+    """Return `FLOW/MODEL`, as Prefect's own commands want it."""
+    return f"{(deployment.entrypoint or '').removeprefix(_MODULE)}/{deployment.name}"
+
+
+def _remove_gone(client: SyncPrefectClient, fleet: Fleet) -> tuple[str, ...]:
+    present = {(settings.path, settings.model) for settings in fleet.models}
+    removed = []
+    for deployment in ours(client):
+        path = Path(deployment.parameters["settings"])
+        if fleet.covers(path) and (path, deployment.name) not in present:
+            try:
+                client.delete_deployment(deployment.id)
+            except ObjectNotFound:  # somebody else was faster
+                continue
+            forget(client, deployment.name)
+            removed.append(full_name(deployment))
+    return tuple(sorted(removed))
+
+
+def _make_pool(client: SyncPrefectClient, name: str) -> None:
+    try:
+        client.create_work_pool(WorkPoolCreate(name=name, type="process"))
+    except ObjectAlreadyExists:
+        return
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say Prefect's errors in one sentence."""
+    try:
+        yield
+    except DriftloopError:
+        raise
+    except (DeploymentApplyError, PrefectHTTPStatusError, httpx.HTTPError) as error:
+        raise ServiceDown(
+            f"Prefect's server did not register everything ({' '.join(str(error).split())}); run it again"
+        ) from None

@@ -25,7 +25,7 @@ def report_link(site: Site, alarm: Alarm) -> str:
 
 def drift_page(site: Site, window: Window) -> Path:
     """Where the drift report of an alarming window is kept."""
-    return site.settings.folder / "reports" / f"drift-{window.name}.html"
+    return site.settings.folder / "reports" / site.model / f"drift-{window.name}.html"
 
 
 def run_link(site: Site, generation: Generation) -> str:

@@ -132,7 +132,7 @@ def cause_of(site: Site, generation: Generation) -> Window | None:
 
 def folder_of(site: Site, number: int) -> Path:
     """Where the review of a generation and what belongs to it are kept."""
-    return site.settings.folder / "reviews" / f"gen-{number:03d}"
+    return site.settings.folder / "reviews" / site.model / f"gen-{number:03d}"
 
 
 def keep_candidates(site: Site, number: int, candidates: tuple[FitRecord, ...]) -> None:
@@ -155,7 +155,7 @@ def _last_challenger(site: Site, champion: int) -> int:
 def _audited(site: Site, figures: Figures) -> Rows:
     """The audit labels as MLflow lists them: their content's hash, the first of them, and where the samples are."""
     audit = audit_labels(site, figures.windows)
-    return Rows("audit", digest(audit.frame), audit.frame.head(100), str(site.settings.folder / "batches"))
+    return Rows("audit", digest(audit.frame), audit.frame.head(100), str(site.settings.folder / "batches" / site.model))
 
 
 def _files(site: Site, review: Review, labels: Sequence[StoredLabel]) -> tuple[Path, ...]:

@@ -155,8 +155,8 @@ class Services(_Part):
 
     folder: str = ".driftloop"
     ledger: Annotated[str, Field(repr=False)] = "sqlite:///.driftloop/ledger.db"
-    mlflow: str = "http://127.0.0.1:5000"
-    label_studio: str = "http://127.0.0.1:8080"
+    mlflow: Annotated[str, Field(repr=False)] = "http://127.0.0.1:5000"
+    label_studio: Annotated[str, Field(repr=False)] = "http://127.0.0.1:8080"
 
 
 class Settings(BaseSettings):

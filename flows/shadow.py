@@ -60,7 +60,7 @@ def challenger_of(site: Site, champion: Generation) -> Generation | None:
 
 def predictions_path(site: Site, window: Window) -> Path:
     """Where the predictions of both on a window are kept."""
-    return site.settings.folder / "shadow" / f"{window.name}.parquet"
+    return site.settings.folder / "shadow" / site.model / f"{window.name}.parquet"
 
 
 def _shadow(site: Site, batch: Batch) -> Shadow | None:

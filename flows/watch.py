@@ -93,7 +93,7 @@ def _ingest(site: Site, window: Window) -> Batch:
     )
     sample = site.table.sample(window, site.settings.alarms.sample_rows, among=facts.n_rows)
     frame = check_frame(sample, site.schema, where=where)
-    path = write_frame(frame, site.settings.folder / "batches" / f"{window.name}.parquet")
+    path = write_frame(frame, site.settings.folder / "batches" / site.model / f"{window.name}.parquet")
     return Batch(site.model, window, facts, path, len(frame), compared)
 
 

@@ -58,7 +58,7 @@ class LabelStudio:
         self._overlap = overlap
 
     def __repr__(self) -> str:
-        return f"LabelStudio({self._wire.url!r})"
+        return f"LabelStudio({self._wire.shown!r})"
 
     def check(self) -> None:
         """Raise `ServiceDown` or `NotAllowed` with a sentence unless the server answers and accepts the token."""
@@ -135,7 +135,7 @@ class LabelStudio:
             self._settle(lambda: self._find_project(mark) is not None)
         found = self._find_project(mark)
         if found is None:
-            raise ServiceDown(f"Label Studio at {self._wire.url!r} did not make the project {title!r}; try again")
+            raise ServiceDown(f"Label Studio at {self._wire.shown!r} did not make the project {title!r}; try again")
         return found
 
     def push(self, project: int, tasks: Sequence[Mapping[str, object]], *, in_doubt: bool = False) -> dict[str, int]:

@@ -40,7 +40,7 @@ class Wire:
         self._transport = transport
 
     def __repr__(self) -> str:
-        return f"Wire({self.url!r})"
+        return f"Wire({self.shown!r})"
 
     def whoami(self) -> None:
         """Ask who we are, which proves that the server is there and accepts the token."""
@@ -146,13 +146,20 @@ class Wire:
                 project=project, id=action, selected_items=selected, request_options=_ONCE, **filters
             )
 
+    @property
+    def shown(self) -> str:
+        """The address without the user and the password that it may carry, for people to read."""
+        scheme, separator, rest = self.url.partition("://")
+        host, slash, path = rest.partition("/")
+        return scheme + separator + host.rpartition("@")[2] + slash + path
+
     @cached_property
     def _client(self) -> Any:
         from label_studio_sdk import LabelStudio as Client  # takes seconds to import
 
         if not self._token or not self._token.isascii() or not self._token.isprintable():
             raise NotAllowed(
-                f"the token for Label Studio at {self.url!r} is empty or has characters no token has; "
+                f"the token for Label Studio at {self.shown!r} is empty or has characters no token has; "
                 "copy it again from Account & Settings > Access Token"
             )
         http = httpx.Client(
@@ -175,7 +182,7 @@ class Wire:
         from label_studio_sdk.core.api_error import ApiError
         from label_studio_sdk.core.parse_error import ParsingError
 
-        place = f"Label Studio at {self.url!r}"
+        place = f"Label Studio at {self.shown!r}"
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:

@@ -42,8 +42,9 @@ class InMemoryRegistry:
         """See `Registry.log`."""
         if draft.key in self._keys:
             return self.runs[self._keys[draft.key]].entry
-        run_id = f"run-{next(self._numbers)}"
-        version = str(1 + sum(run.draft.model == draft.model for run in self.runs.values()))
+        run_id = next(name for name in (f"run-{number}" for number in self._numbers) if name not in self.runs)
+        taken = [int(run.entry.version) for run in self.runs.values() if run.draft.model == draft.model]
+        version = str(1 + max(taken, default=0))
         entry = Entry(run_id, version, f"models:/{draft.model}/{version}")
         tags = {"generation": str(draft.number), "snapshot": draft.snapshot.digest} | dict(draft.tags)
         run = Run(entry, draft, defined(fit_metrics(draft.fit) | dict(draft.metrics)), tags)

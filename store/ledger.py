@@ -24,7 +24,7 @@ class Ledger:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self._locks = locks_of(database)
         self.steps = Steps(database, self._locks)
         self.requests = Requests(database)
@@ -37,7 +37,7 @@ class Ledger:
         self.calibrations = Calibrations(database)
 
     def __repr__(self) -> str:
-        return f"Ledger({self._database.place!r})"
+        return f"Ledger({self.database.place!r})"
 
     def lock(self, name: str, *, wait_seconds: float = 0.0) -> AbstractContextManager[None]:
         """Hold a lock of that name for a `with` block; `Conflict` if another still holds it after `wait_seconds`.
@@ -48,11 +48,11 @@ class Ledger:
 
     def bring_up_to_date(self) -> None:
         """Run the migrations that the database lacks."""
-        bring_up_to_date(self._database, self._locks)
+        bring_up_to_date(self.database, self._locks)
 
     def close(self) -> None:
         """Close the connections; using the ledger again opens new ones."""
-        self._database.engine.dispose()
+        self.database.engine.dispose()
 
 
 def open_ledger(url: str) -> Ledger:

@@ -9,6 +9,8 @@ from store.database import Database
 from store.locks import Locks
 from store.tables import REVISION
 
+__all__ = ["REVISION", "bring_up_to_date", "present_revision"]
+
 VERSION_TABLE = "ledger_version"
 _WAIT_SECONDS = 120.0
 
@@ -33,6 +35,15 @@ def _present(database: Database) -> str | None:
             return None
         version: str | None = session.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
         return version
+
+
+def present_revision(url: str) -> str | None:
+    """Return the version of the tables of the ledger at `url`, None if it has none; nothing is changed."""
+    database = Database(url)
+    try:
+        return _present(database)
+    finally:
+        database.engine.dispose()
 
 
 def _upgrade(database: Database, present: str | None) -> None:

@@ -20,6 +20,7 @@ from labeling.studio import InMemoryStudio
 from models.memory_registry import InMemoryRegistry
 from records.label import OpenRequest
 from records.schema import Schema
+from tests.conftest import LabelStudio
 
 
 @dataclass
@@ -146,3 +147,29 @@ def asked(first_request: World, tmp_path: Path) -> World:
 def learned(first_lesson: World, tmp_path: Path) -> World:
     """A monitored model that has learned from every answer to its first request."""
     return first_lesson.copy(tmp_path / "site")
+
+
+@dataclass
+class RealWorld(World):
+    """A monitored model on the real Label Studio and a real MLflow store."""
+
+    def site(self) -> Site:
+        return Site(self.settings)
+
+
+@pytest.fixture
+def real(
+    first_day: World, label_studio: LabelStudio, mlflow_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> RealWorld:
+    """A model of its own name that has asked people about 40 rows in the real Label Studio."""
+    copied = first_day.copy(tmp_path / "site")
+    path = copied.folder / "driftloop.toml"
+    text = path.read_text().replace('model = "payments"', f'model = "real-{abs(hash(tmp_path)) % 10**8}"')
+    services = f'mlflow = "{mlflow_store}"\nlabel_studio = "{label_studio.url}"'
+    text = text.replace("budget = 400", "budget = 40").replace('mlflow = "sqlite:///mlflow.db"', services)
+    path.write_text(text)
+    monkeypatch.setenv("DRIFTLOOP_LABEL_STUDIO_TOKEN", label_studio.token)
+    world = RealWorld(copied.folder, copied.studio, copied.registry, copied.truth)
+    adopt(world.site(), "training.parquet")
+    watch_until_asked(world)
+    return world

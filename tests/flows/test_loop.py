@@ -178,7 +178,7 @@ def test_nobody_is_asked_about_a_slice_that_shrank(adopted, first_request):
 
 
 def test_an_alarm_leaves_its_report_as_a_page_and_as_an_artifact_of_the_champion(asked):
-    (page,) = (asked.settings.folder / "reports").iterdir()
+    (page,) = (asked.settings.folder / "reports" / "payments").iterdir()
     assert page.name == f"drift-{asked.request.request.window.name}.html"
     assert "channel = app" not in page.name
     text = page.read_text()
@@ -398,8 +398,8 @@ def test_bad_production_rows_are_one_sentence_and_leave_nothing(adopted, spoil, 
         watch(adopted.site(), week(CHANGED[-1]))
     assert "\n" not in str(caught.value).strip()
     assert adopted.site().ledger.steps.windows("payments") == ()
-    assert not (adopted.settings.folder / "batches").exists() or not list(
-        (adopted.settings.folder / "batches").iterdir()
+    assert not (adopted.settings.folder / "batches" / "payments").exists() or not list(
+        (adopted.settings.folder / "batches" / "payments").iterdir()
     )
 
 

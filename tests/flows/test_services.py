@@ -123,7 +123,10 @@ def test_a_scheduled_run_starts_by_itself_and_does_the_window_it_was_scheduled_f
     )
     site = Site(load_settings(settings.path))
     adopt(site, "training.parquet")
-    assert register([settings.path], work_pool="driftloop-test") == ("watch/scheduled", "learn/scheduled")
+    names = ("watch/scheduled", "learn/scheduled", "backfill/scheduled")
+    assert register([settings.path], work_pool="driftloop-test").deployments == names
+    (tmp_path / "worker").mkdir()
+    (tmp_path / "worker" / "flows.py").write_text("raise ImportError('a file of the folder the worker was started in')")
     worker = services.prefect_worker(
         tmp_path / "worker",
         port=services.free_ports(1)[0],
@@ -151,39 +154,6 @@ def test_a_scheduled_run_starts_by_itself_and_does_the_window_it_was_scheduled_f
     batch = site.ledger.steps.get("scheduled", window, "ingest", Batch)
     assert batch is not None
     assert batch.facts.n_rows == 30
-
-
-def test_deploying_twice_registers_once(place, prefect_server, tmp_path):
-    settings = place("twice", f"sqlite:///{tmp_path}/ledger.db")
-    for _ in range(2):
-        done = run_cli("deploy", str(settings.path), "--json")
-        assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["deployments"] == ["watch/twice", "learn/twice"]
-    found = httpx.post(f"{prefect_server.api_url}/deployments/filter", json={}).json()
-    mine = [deployment for deployment in found if deployment["name"] == "twice"]
-    assert len(mine) == 2
-    assert {one["global_concurrency_limit"]["limit"] for one in mine} == {1}
-    assert {one["concurrency_options"]["collision_strategy"] for one in mine} == {"CANCEL_NEW"}
-
-
-def test_the_deployment_file_registers_the_same_two_deployments(place, prefect_server, tmp_path, monkeypatch):
-    root = Path(__file__).resolve().parents[2]
-    settings = place("from-a-file", f"sqlite:///{tmp_path}/ledger.db")
-    monkeypatch.setenv("DRIFTLOOP_ROOT", str(root))
-    monkeypatch.setenv("DRIFTLOOP_CONFIG", str(settings.path))
-    program = [str(Path(sys.executable).with_name("prefect")), "--no-prompt"]
-    steps = (
-        ["work-pool", "create", "driftloop", "--type", "process", "--overwrite"],
-        ["deploy", "--all", "--prefect-file", "deploy/prefect.yaml"],
-    )
-    for step in steps:
-        done = subprocess.run([*program, *step], cwd=root, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-    found = httpx.post(f"{prefect_server.api_url}/deployments/filter", json={}).json()
-    mine = [deployment for deployment in found if deployment["name"] == "monitored-model"]
-    assert {one["entrypoint"] for one in mine} == {"flows/deployed.py:watch", "flows/deployed.py:learn"}
-    assert {one["parameters"]["settings"] for one in mine} == {str(settings.path)}
-    assert all(one["schedules"] and one["concurrency_options"]["collision_strategy"] == "CANCEL_NEW" for one in mine)
 
 
 @pytest.mark.parametrize(

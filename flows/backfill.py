@@ -1,0 +1,91 @@
+"""Watch the windows that were missed, in order, as the schedule would have."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from flows.site import Site
+from flows.watch import Run, by_hand, watch
+from records.drift import Alarm
+from records.errors import BadData, BadSettings, Conflict, EmptyWindow
+from records.label import LabelRequest
+from records.window import Window, windows_between
+
+Outcome = Literal["quiet", "alarm", "done before", "empty", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What became of one window; `reason` is a sentence, and `n_asked` rows went to people."""
+
+    window: Window
+    outcome: Outcome
+    reason: str
+    n_asked: int = 0
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a plain moment in UTC; without a time zone it is read as UTC.
+
+    >>> in_utc(datetime(2013, 6, 1)).isoformat()
+    '2013-06-01T00:00:00+00:00'
+    """
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(zoned.timestamp(), UTC)  # Prefect hands over another kind of datetime
+
+
+def missed(site: Site, start: datetime, end: datetime) -> tuple[Window, ...]:
+    """Return every window of the grid inside `[start, end]` that is complete by now, watched or not, in order.
+
+    Raises `BadSettings` when there is none, and `NotFound` when the model was never adopted.
+    """
+    grid = site.settings.windows
+    site.champion()
+    latest = min(end, site.now() - timedelta(hours=grid.delay_hours))
+    windows = windows_between(start, latest, length=grid.length, anchor=grid.anchor)
+    if not windows:
+        raise BadSettings(
+            f"no complete window of {site.model!r} lies between {start:%Y-%m-%d %H:%M} and {latest:%Y-%m-%d %H:%M} UTC;"
+            f" windows are {grid.length_hours:g} h long, so choose moments further apart"
+        )
+    return windows
+
+
+def fill(site: Site, windows: Iterable[Window], *, run: Run = by_hand) -> Iterator[Filled]:
+    """Watch the windows one after the other and yield what became of each; one that is on the ledger is not repeated.
+
+    An open label request stops nothing: as on schedule, further alarms ask nobody while people are at work. A window
+    whose rows cannot be used, or that another process is at, is passed over; a service that is away raises, and the
+    next call goes on there.
+    """
+    for window in windows:
+        yield _fill(site, window, run)
+
+
+def _fill(site: Site, window: Window, run: Run) -> Filled:
+    steps = site.ledger.steps
+    alarm = steps.get(site.model, window, "alarm", Alarm)
+    request = steps.get(site.model, window, "ask", LabelRequest)
+    if alarm is not None and request is not None:
+        return Filled(window, "done before", alarm.reason, len(request.asks))
+    try:
+        watched = watch(site, window, run=run)
+    except EmptyWindow as error:
+        return Filled(window, "empty", str(error))
+    except (BadData, Conflict) as error:
+        return Filled(window, "failed", str(error))
+    outcome: Outcome = "alarm" if watched.alarm.raised else "quiet"
+    reason = f"{watched.alarm.reason} {watched.request.reason}" if watched.alarm.raised else watched.alarm.reason
+    return Filled(window, outcome, reason, len(watched.request.asks))
+
+
+def as_json(item: Filled) -> dict[str, object]:
+    """The record as JSON-ready values; times are ISO 8601."""
+    return {
+        "start": item.window.start.isoformat(),
+        "end": item.window.end.isoformat(),
+        "outcome": item.outcome,
+        "reason": item.reason,
+        "n_asked": item.n_asked,
+    }

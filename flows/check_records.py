@@ -1,0 +1,170 @@
+"""Checks that the ledger, Label Studio, MLflow and the files on disk tell the same story."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+import httpx
+
+from flows.ask import push_rest
+from flows.exchange import bring_home
+from flows.promote import settle_promotions
+from flows.site import Site
+from models.faults import public
+from records.batch import Batch
+from records.check import Check
+from records.drift import Alarm
+from records.errors import NotFound, ServiceDown
+from records.label import LabelRequest, OpenRequest
+from records.window import Window, windows_between
+
+_MOST_NAMED = 3
+_SECONDS = 30.0
+
+
+def promotions(site: Site, repair: bool) -> Iterator[Check]:
+    """Look for a promotion that a crash left half-way."""
+    pending = site.ledger.promotions.pending(site.model)
+    if not pending:
+        yield Check("promotions", True, "none is pending")
+        return
+    said = f"the promotion of generation {pending[0].generation} was begun and not finished"
+    if repair:
+        settle_promotions(site)
+        yield Check("promotions", True, said, repaired="finished it, or gave it up where another one is in charge")
+    else:
+        yield Check("promotions", False, said, "the next `driftloop learn`, or --repair, finishes it")
+
+
+def champion(site: Site, repair: bool) -> Iterator[Check]:
+    """Look whether the alias champion in MLflow is on the generation that the ledger says is in charge."""
+    ours, named = site.champion(), site.registry.champion(site.model)
+    if named == ours.version:
+        yield Check("champion", True, f"generation {ours.number}, version {named}")
+        return
+    said = f"MLflow's champion is version {named}, the ledger's is generation {ours.number}, version {ours.version}"
+    if repair and not site.ledger.promotions.pending(site.model):
+        with site.ledger.lock(f"promotion:{site.model}", wait_seconds=60):
+            site.registry.promote(site.model, ours.version, expected=named)
+        yield Check("champion", True, said, repaired=f"moved the alias to version {ours.version}")
+    else:
+        advice = "--repair moves the alias back; `driftloop promote` is how to put another generation in charge"
+        yield Check("champion", False, said, advice)
+
+
+def versions(site: Site, _: bool) -> Iterator[Check]:
+    """Look for versions that MLflow has lost, or that the ledger does not know."""
+    place = site.settings.services.mlflow
+    if not place.startswith("http"):
+        return
+    query = {"filter": f"name='{site.model}'", "max_results": "1000"}
+    try:
+        answer = httpx.get(f"{place}/api/2.0/mlflow/model-versions/search", params=query, timeout=_SECONDS)
+        found = {str(one["version"]) for one in answer.raise_for_status().json().get("model_versions", [])}
+    except (httpx.HTTPError, ValueError) as error:
+        why = getattr(getattr(error, "response", None), "status_code", type(error).__name__)
+        raise ServiceDown(f"MLflow at {public(place)!r} does not list versions ({why}); see its log") from None
+    known = {generation.version for generation in site.ledger.generations.all(site.model)}
+    if lost := sorted(known - found, key=int):
+        yield Check("versions", False, f"MLflow has lost version {', '.join(lost)}", "restore MLflow from its backup")
+    if strange := sorted(found - known, key=int):
+        advice = "a crash left them, then the next `learn` takes them up; or somebody made them by hand"
+        yield Check("versions", False, f"the ledger does not know version {', '.join(strange)}", advice)
+    if not lost and not strange:
+        yield Check("versions", True, f"{len(known)} in MLflow, as on the ledger")
+
+
+def windows(site: Site, _: bool) -> Iterator[Check]:
+    """Look for windows that were missed since the first one, or left half-way."""
+    grid, steps = site.settings.windows, site.ledger.steps
+    seen = [batch.window for batch in steps.history(site.model, "ingest", Batch)]
+    if not seen:
+        yield Check("windows", True, "none was watched yet")
+        return
+    latest = site.now() - timedelta(hours=grid.delay_hours) - grid.length / 2  # its run may be under way
+    every = windows_between(seen[0].start, latest, length=grid.length, anchor=grid.anchor)
+    done = {one.window for one in steps.history(site.model, "ask", LabelRequest)}
+    missed = [window for window in every if window not in done]
+    half = [window for window in missed if steps.get(site.model, window, "alarm", Alarm) is not None]
+    if not missed:
+        yield Check("windows", True, f"{len(done)} watched, none missed")
+        return
+    alarmed = f", {len(half)} of them with an alarm about which nobody was asked" if half else ""
+    said = f"{len(missed)} were missed or left half-way{alarmed}: {_some([window.name for window in missed])}"
+    begin, end = missed[0].start, missed[-1].end
+    advice = f"run `driftloop backfill --from {begin:%Y-%m-%dT%H:%M:%S} --to {end:%Y-%m-%dT%H:%M:%S}`"
+    yield Check("windows", False, said, advice)
+
+
+def files(site: Site, _: bool) -> Iterator[Check]:
+    """Look whether the snapshots of every generation and the samples that are still needed are on disk."""
+    wanted: list[Path] = []
+    for generation in site.ledger.generations.all(site.model):
+        if generation.status != "rejected":
+            wanted += [Path(generation.snapshot.train), Path(generation.snapshot.holdout)]
+    batches = {batch.window: batch for batch in site.ledger.steps.history(site.model, "ingest", Batch)}
+    asked = [window for window in batches if site.ledger.requests.get(site.model, window) is not None]
+    wanted += [Path(batches[window].sample) for window in asked]
+    lost = [str(path) for path in dict.fromkeys(wanted) if not path.exists()]
+    if lost:
+        advice = "restore services.folder from its backup, and let all workers share it"
+        yield Check("files", False, f"{len(lost)} of {len(wanted)} are missing: {_some(lost)}", advice)
+    else:
+        yield Check("files", True, f"{len(wanted)} snapshots and samples are there")
+
+
+def labels(site: Site, repair: bool) -> Iterator[Check]:
+    """Look whether Label Studio holds the tasks of open requests, all of them and no other."""
+    requests = site.ledger.requests.open(site.model)
+    if not requests:
+        yield Check("labels", True, "no label request is open")
+    for item in requests:
+        yield from _labels(site, item, repair)
+
+
+def _labels(site: Site, item: OpenRequest, repair: bool) -> Iterator[Check]:
+    window = item.request.window
+    asked = set(item.request.row_keys)
+    pushed = {row_key for row_key, _ in item.task_ids}
+    there: set[str] = set()
+    if item.project is not None:
+        try:
+            there = {row_key for _, row_key in site.studio.pull(item.project, site.schema).tasks}
+        except NotFound as error:
+            yield Check("labels", False, f"window {window.name}: {error}")
+            return
+    unsent, deleted = asked - pushed - set(item.gone), pushed - there - set(item.gone)
+    strange = there - asked - _asked_elsewhere(site, window)
+    told = (
+        (unsent, "are not sent yet", "the next `driftloop learn`, or --repair, sends them"),
+        (deleted, "were deleted by hand", "the next `driftloop learn`, or --repair, counts them as looked at"),
+    )
+    repaired = repair and bool(unsent or deleted)
+    if repaired and unsent:
+        push_rest(site, item.request)
+    if repaired and deleted and item.project is not None:
+        bring_home(site.ledger, site.studio, site.model, item.project, site.schema)
+    for keys, what, advice in told:
+        if keys:
+            said = f"{len(keys)} of {len(asked)} tasks of window {window.name} {what}"
+            done = "sent them" if keys is unsent else "noted it on the ledger"
+            yield Check("labels", repair, said, *(("", done) if repair else (advice, "")))
+    if strange:
+        said = f"{len(strange)} tasks in project {item.project} were not made for this model: {_some(sorted(strange))}"
+        yield Check("labels", False, said, "delete them in Label Studio; their answers count for nothing")
+    if not (unsent or deleted or strange):
+        yield Check(
+            "labels", True, f"{len(there & asked)} tasks of window {window.name} are there, {item.n_answered} answered"
+        )
+
+
+def _asked_elsewhere(site: Site, window: Window) -> frozenset[str]:
+    """Rows that other windows of the model asked about, whose tasks are in the same project."""
+    request = site.ledger.requests.get(site.model, window)
+    return site.ledger.requests.asked_keys(site.model) - frozenset(request.row_keys if request else ())
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(islice(names, _MOST_NAMED)) + (f" and {more} more" if more > 0 else "")

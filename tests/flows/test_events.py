@@ -1,0 +1,195 @@
+"""Events, automations and webhooks on the real Prefect and Label Studio: they change nothing but when things happen."""
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from deploy import bots
+from deploy.ports import free_ports
+from flows.deployments import register
+from flows.events import ALARM, READY, tell_alarm, tell_verdict
+from flows.learn import learn
+from flows.receive import HEADER, SECRET
+from flows.site import Site
+from records.errors import BadSettings
+from tests.conftest import PrefectServer
+from tests.flows.conftest import World
+
+pytestmark = pytest.mark.services
+WORD = "a-secret-of-the-test"
+
+
+def site_of(world: World) -> Site:
+    return Site(world.settings)
+
+
+@pytest.fixture
+def listening(real: World, prefect_server: PrefectServer, tmp_path: Path, monkeypatch) -> Iterator[str]:
+    """The address of a receiver for that model."""
+    monkeypatch.setenv(SECRET, WORD)
+    port = free_ports(1)[0]
+    program = [str(Path(sys.executable).with_name("driftloop")), "receive", str(real.folder), "--port", str(port)]
+    with (tmp_path / "receive.log").open("w") as log:
+        process = subprocess.Popen([*program, "--pause", "1"], env=dict(os.environ), stdout=log, stderr=log)
+        try:
+            wait(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/health"), seconds=120)
+            assert process.poll() is None, (tmp_path / "receive.log").read_text()
+            yield f"http://127.0.0.1:{port}/label-studio"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def wait(happened: Callable[[], Any], *, seconds: float) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := happened()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return found
+
+
+def events(server: PrefectServer, model: str, name: str) -> list[dict[str, Any]]:
+    wanted = {"filter": {"event": {"name": [name]}, "resource": {"id": [f"driftloop.model.{model}"]}}}
+    answer = httpx.post(f"{server.api_url}/events/filter", json=wanted, timeout=60).raise_for_status()
+    found: list[dict[str, Any]] = answer.json()["events"]
+    return found
+
+
+def learn_runs(server: PrefectServer, model: str) -> list[dict[str, Any]]:
+    wanted = {"deployments": {"name": {"any_": [model]}}, "flows": {"name": {"any_": ["learn"]}}}
+    found = httpx.post(f"{server.api_url}/flow_runs/filter", json=wanted, timeout=60).raise_for_status().json()
+    return [run for run in found if not run["auto_scheduled"]]
+
+
+def test_webhooks_that_are_forged_or_doubled_change_nothing_and_real_ones_start_learn(
+    real, listening, prefect_server, label_studio, first_day
+):
+    site = site_of(real)
+    (item,) = site.ledger.requests.open(site.model)
+    assert item.project is not None
+    register([real.folder / "driftloop.toml"], work_pool="driftloop-test", automations=True)
+    about = {"action": "ANNOTATION_CREATED", "project": {"id": item.project, "finished_task_number": 10**6}}
+    assert httpx.post(listening, json=about, headers={HEADER: "forged"}).status_code == 401
+    for _ in range(3):  # with the secret, but of tasks that nobody has answered
+        assert httpx.post(listening, json=about, headers={HEADER: WORD}).status_code == 202
+    time.sleep(5)
+    assert events(prefect_server, site.model, READY) == []
+
+    bearer = {"Authorization": f"Token {label_studio.token}"}
+    hook = {
+        "url": listening,
+        "headers": {HEADER: WORD},
+        "project": item.project,
+        "send_payload": True,
+        "is_active": True,
+    }
+    httpx.post(f"{label_studio.url}/api/webhooks/", json=hook, headers=bearer, timeout=60).raise_for_status()
+    people = bots.hire(label_studio.url, label_studio.token, names=(f"vera-{item.project}",))
+    bots.answer_all(label_studio.url, people, item.project, first_day.truth, site.schema.classes)
+    (event,) = wait(lambda: events(prefect_server, site.model, READY), seconds=120)
+    assert event["payload"]["n_asked"] == len(item.request.asks)
+    assert event["payload"]["n_resolved"] >= 0.9 * len(item.request.asks)  # what `labels.complete_share` asks for
+    assert event["payload"]["window"]["name"] == item.request.window.name
+    assert event["payload"]["links"]["tasks"].endswith(f"/projects/{item.project}/data")
+    assert wait(lambda: learn_runs(prefect_server, site.model), seconds=60)
+
+    for _ in range(3):  # doubled and late
+        assert httpx.post(listening, json=about, headers={HEADER: WORD}).status_code == 202
+    time.sleep(5)
+    assert len(events(prefect_server, site.model, READY)) == 1
+    assert len(learn_runs(prefect_server, site.model)) == 1
+    assert site.ledger.requests.open(site.model)  # the receiver judges nothing: that is for `learn`
+
+
+def test_an_alarm_is_told_once_and_reaches_a_chat_as_text(real, prefect_server):
+    """What a row says cannot ring everybody's bell: `<!channel>` stays text."""
+    from prefect.blocks.notifications import CustomWebhookNotificationBlock
+
+    site = site_of(real)
+    (item,) = site.ledger.requests.open(site.model)
+    with chat() as (url, heard):
+        block = CustomWebhookNotificationBlock.model_validate(
+            {"name": "test chat", "url": url, "method": "POST", "json_data": {"text": "{{subject}}\n{{body}}"}}
+        )
+        block.save("chat-of-the-test", overwrite=True)
+        with pytest.raises(BadSettings, match="no block 'custom-webhook/absent'"):
+            register([real.folder], work_pool="driftloop-test", notify="custom-webhook/absent")
+        done = register([real.folder], work_pool="driftloop-test", notify="custom-webhook/chat-of-the-test")
+        assert len(done.automations) == 2
+        assert tell_alarm(site, item.request.window)
+        assert not tell_alarm(site_of(real), item.request.window)
+        assert wait(lambda: heard, seconds=60)
+        time.sleep(3)
+    (said,) = heard
+    assert site.model in said["text"]
+    assert item.request.window.name in said["text"]
+    (event,) = wait(lambda: events(prefect_server, site.model, ALARM), seconds=60)  # it is stored a little later
+    assert event["payload"]["n_asked"] == len(item.request.asks)
+    assert event["payload"]["reason"] in said["text"].replace("&lt;", "<").replace("&gt;", ">")
+    assert "channel" in event["payload"]["columns"]
+    assert "<" not in said["text"].split("report:")[0]
+
+
+def test_a_verdict_is_told_once(learned, prefect_server):
+    site = learned.site()
+    window = site.ledger.generations.get("payments", 2).cause
+    (window,) = [one for one in site.ledger.steps.windows("payments") if one.name == window]
+    before = len(events(prefect_server, "payments", "driftloop.generation.promoted"))
+    assert tell_verdict(site, window)
+    assert not tell_verdict(learned.site(), window)
+    told = wait(lambda: events(prefect_server, "payments", "driftloop.generation.promoted")[before:], seconds=30)
+    assert told[0]["payload"]["generation"] == 2
+    assert told[0]["payload"]["reasons"]
+
+
+def test_the_loop_needs_no_event(asked, monkeypatch):
+    """Where no event gets through, the ledger ends the same."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    asked.answer()
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        (window,) = [item.request.window for item in asked.site().ledger.requests.open("payments")]
+        assert not tell_alarm(asked.site(), window)
+        (done,) = learn(asked.site())
+        assert not tell_verdict(asked.site(), window)
+    assert done.verdict is not None
+    assert done.verdict.outcome == "promote"
+
+
+class chat:  # noqa: N801 - reads like a verb in `with`
+    """A chat's incoming webhook that keeps what it is told."""
+
+    def __enter__(self) -> tuple[str, list[dict[str, Any]]]:
+        heard: list[dict[str, Any]] = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None: ...
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{self._server.server_address[1]}/hook", heard
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
