@@ -1,12 +1,14 @@
 """Let the verdict change production: one alias moves, after the intent is on the ledger."""
 
+from contextlib import suppress
+
 from flows.review import publish_review, refresh, refresh_all
 from flows.site import Site
 from models.promote import judge as gate
 from models.review import comparison_note
 from records.comparison import Comparison, Verdict
 from records.decay import Judgement
-from records.errors import Conflict, NotFound
+from records.errors import BadData, Conflict, NotFound
 from records.generation import Generation
 from records.label import LabelRequest
 
@@ -22,7 +24,8 @@ def promote(
     judgement = site.once(request.window, "judge", Judgement, lambda: judgement_now)
     verdict = site.once(request.window, "promote", Verdict, lambda: _promote(site, judgement, challenger, comparison))
     if challenger is not None:  # before the request is closed, so that a rerun after a crash writes it
-        publish_review(site, challenger.number)
+        with suppress(NotFound, BadData):  # what it would show is gone for good; the decision stands
+            publish_review(site, challenger.number)
         refresh(site, [judgement.decay.generation])
     site.ledger.requests.close(site.model, request.window, f"{verdict.outcome}: {verdict.reasons[0]}")
     return verdict

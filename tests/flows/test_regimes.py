@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from benchmarks.payments import CHANGED, week
 from flows.evidence import audit_labels, kept_labels, settled, teaching_labels
 from flows.learn import learn
@@ -9,6 +11,7 @@ from flows.regimes import regimes_of
 from models.entry import Note
 from records.comparison import Comparison
 from records.decay import Judgement
+from records.errors import NotFound
 from tests.flows.conftest import World
 
 
@@ -80,3 +83,19 @@ def test_what_was_compared_is_on_the_ledger_with_its_biases(learned: World) -> N
     (bias,) = compared.biases
     assert bias.name == "yes"
     assert abs(bias.challenger.value) < abs(bias.champion.value)
+
+
+def test_a_decision_stands_though_what_its_page_would_show_is_gone(
+    asked: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked.answer()
+    seen: list[int] = []
+
+    def gone(_: object, number: int) -> None:
+        seen.append(number)
+        raise NotFound("the file does not exist; restore it, or make it again")
+
+    monkeypatch.setattr("flows.promote.publish_review", gone)
+    (learned,) = learn(asked.site())
+    assert seen == [learned.challenger]
+    assert asked.site().ledger.requests.open("payments") == ()
