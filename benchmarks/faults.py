@@ -51,7 +51,7 @@ class Outcome:
 
 def measure(quick: bool, steps: Steps) -> Findings:
     """Kill at points of every phase, spread over what they do."""
-    n_points = 2 if quick else 18
+    n_points = 1 if quick else 18
     with tempfile.TemporaryDirectory() as folder, _label_studio(Path(folder)) as place:
         outcomes = [outcome for phase in PHASES for outcome in _play(place, phase, n_points, steps)]
     return _findings(outcomes)

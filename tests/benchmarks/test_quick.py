@@ -21,6 +21,7 @@ FIGURES = {
     "exchange": {"schedules", "lost", "duplicated", "push_ratio", "pull_ratio"},
     "gate": {"false_promotion_rate", "power", "forgetting_passed_rate"},
     "acceleration": {"speedup", "score_difference"},
+    "faults": {"points", "recovered", "lost", "duplicated", "champions"},
     "scale": {
         "speedup_vs_evidently_1m",
         "peak_mib_10m",
@@ -29,7 +30,10 @@ FIGURES = {
     },
 }
 
-PROMISED = {"exchange": {"lost": 0, "duplicated": 0}}
+PROMISED = {
+    "exchange": {"lost": 0, "duplicated": 0},
+    "faults": {"points": 3, "recovered": 3, "lost": 0, "duplicated": 0, "champions": 1},
+}
 
 
 @pytest.mark.services
