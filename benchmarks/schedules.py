@@ -22,6 +22,8 @@ from store.ledger import Ledger, open_ledger
 PROCESSES = multiprocessing.get_context("forkserver")
 N_ROWS = 6
 _MOST_RUNS = 40
+_MOST_PATIENCE_SECONDS = 600.0
+"""Longer than a server takes to start on a busy machine."""
 _SLOW = "no answer within the client's timeout"
 
 
@@ -164,10 +166,13 @@ def _is_known(ledger: Ledger, model: str) -> Callable[[int, int], bool]:
 def _pull_once_more(scene: Scene, ledger: Ledger, model: str) -> None:
     """Bring home what people did after the last worker had ended, as the next scheduled run would."""
     studio, asked = door(scene.url, scene.token), place(model)
-    for _ in range(_MOST_RUNS):
+    deadline = time.monotonic() + _MOST_PATIENCE_SECONDS
+    while True:
         try:
             project = studio.open_project(asked.title, asked.config, asked.instructions)
             bring_home(ledger, studio, model, project, SCHEMA)
             return
         except DriftloopError:
+            if time.monotonic() > deadline:
+                raise  # without that pull nothing can be compared
             time.sleep(2.0)  # the server may be starting
