@@ -30,7 +30,7 @@ def drift_page(site: Site, window: Window) -> Path:
 
 def run_link(site: Site, generation: Generation) -> str:
     """Where the run of a generation is, on MLflow's server."""
-    return f"{site.settings.services.mlflow}/#/experiments/0/runs/{generation.mlflow_run_id}"
+    return f"{public(site.settings.services.mlflow)}/#/experiments/0/runs/{generation.mlflow_run_id}"
 
 
 def review_link(site: Site, generation: Generation) -> str | None:
@@ -49,7 +49,7 @@ def lineage(site: Site, generation: Generation, window: Window | None, alarm: Al
         Link(
             "registered model",
             version,
-            f"{services.mlflow}/#/models/{site.model}/versions/{generation.version}?{_SHOWN_AS_MODELS}"
+            f"{public(services.mlflow)}/#/models/{site.model}/versions/{generation.version}?{_SHOWN_AS_MODELS}"
             if _served(site)
             else None,
         ),
@@ -62,7 +62,7 @@ def lineage(site: Site, generation: Generation, window: Window | None, alarm: Al
     if alarm is not None and alarm.raised and drift_page(site, alarm.window).exists():
         links.append(Link("Evidently report", drift_page(site, alarm.window).name, report_link(site, alarm)))
     if window is not None and (project := site.ledger.requests.project(site.model, window)) is not None:
-        place = f"{services.label_studio}/projects/{project}/data"
+        place = f"{public(services.label_studio)}/projects/{project}/data"
         links.append(Link("Label Studio project", str(project), place))
     links.append(Link("ledger", public(services.ledger)))
     return tuple(links)
@@ -73,7 +73,9 @@ def _compare(site: Site, generation: Generation) -> str:
     parent = site.ledger.generations.get(site.model, generation.parent or generation.number)
     versions = ",".join(f'"{one.version}":"{one.mlflow_run_id}"' for one in (parent, generation))
     name, runs = quote(f'"{site.model}"'), quote(f"{{{versions}}}")
-    return f"{site.settings.services.mlflow}/#/compare-model-versions?name={name}&runs={runs}&{_SHOWN_AS_MODELS}"
+    return (
+        f"{public(site.settings.services.mlflow)}/#/compare-model-versions?name={name}&runs={runs}&{_SHOWN_AS_MODELS}"
+    )
 
 
 def _served(site: Site) -> bool:
