@@ -12,6 +12,7 @@ from benchmarks.stream_rivals import Count, Terms
 from benchmarks.stream_rows import Stream
 from benchmarks.stream_score import predicted, score
 from flows.compare import spent_alpha
+from flows.settings import Gate
 from labeling.choose import REST, draw
 from models.compare import Regime, compare
 from models.loss import per_row
@@ -22,7 +23,7 @@ from monitors.decay import estimate
 from records.window import Window
 
 AUDIT_SHARE = 0.5
-MARGIN, TOLERANCE, MINIMUM_LABELS, ALPHA = 0.0, 0.005, 30, 0.05
+GATE = Gate()
 """The defaults of `driftloop.toml`."""
 
 
@@ -67,7 +68,7 @@ def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count
             serving="accelerated",
             batch=rows,
             still_true=np.full(len(stream.train), holds),
-            forgetting=TOLERANCE if gated else float("inf"),
+            forgetting=GATE.tolerance if gated else float("inf"),
             balance=True,
             cores=terms.cores,
         ).pipeline
@@ -144,6 +145,6 @@ def _verdict(
     regimes = [Regime("whole window", "must gain", *losses(audit), np.minimum(inclusion, 1.0))]
     if holds:
         regimes.append(Regime("holdout of the snapshot", "must not lose", *losses(holdout), np.ones(len(holdout))))
-    alpha = spent_alpha(ALPHA, looks=len(undecided) - 1)
+    alpha = spent_alpha(GATE.alpha, looks=len(undecided) - 1)
     comparison = compare(regimes, model="stream", champion=1, challenger=2, loss=loss, alpha=alpha)
-    return judge(comparison, margin=MARGIN, tolerance=TOLERANCE, minimum_labels=MINIMUM_LABELS).outcome
+    return judge(comparison, margin=GATE.margin, tolerance=GATE.tolerance, minimum_labels=GATE.minimum_labels).outcome

@@ -12,15 +12,13 @@ from rich.markup import escape
 from rich.text import Text
 
 from flows import operations
+from flows.terminal import ALARM as ALARM
 from flows.terminal import Config, Json, err, out
 from flows.terminal import opened as _site
 from flows.terminal import print_record as _print_record
 from flows.terminal import steps as _steps
 from records.drift import Alarm
 from records.errors import BadSettings, DriftloopError
-
-ALARM = 10
-"""The exit code of `watch` when the window alarms, so that a scheduler can tell an alarm (10) from a failure (1)."""
 
 _MOST_FACTS = 3
 
@@ -346,12 +344,13 @@ def champion(
     Reads the ledger alone; writes nothing.
     """
     with _site(config) as site:
+        from flows.backfill import in_utc
         from flows.champions import in_charge, reigns
         from flows.explain import reign_text
 
         told = reigns(site.ledger.promotions.history(site.model))
         if on is not None:
-            told = (in_charge(told, on if on.tzinfo else on.replace(tzinfo=UTC)),)
+            told = (in_charge(told, in_utc(on)),)
     if as_json:
         _print_record(told)
     elif not told:

@@ -18,7 +18,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
 from flows.collect import Progress
-from flows.links import report_link
+from flows.links import report_link, run_link
 from flows.site import Site
 from models.faults import public
 from records.comparison import Verdict
@@ -69,7 +69,7 @@ def tell_alarm(site: Site, window: Window) -> bool:
         "n_asked": len(request.asks) if request else 0,
         "people": request.reason if request else "Nobody is asked yet.",
         "links": {
-            "report": public(report_link(site, alarm)),
+            "report": report_link(site, alarm),
             "tasks": f"{public(site.settings.services.label_studio)}/projects",
         },
     }
@@ -101,15 +101,14 @@ def tell_verdict(site: Site, window: Window) -> bool:
     if verdict is None or not taught:
         return False
     challenger = taught[-1]
-    mlflow = public(site.settings.services.mlflow)
-    web = mlflow.startswith("http")
+    served = site.settings.services.mlflow.startswith("http")
     payload = {
         "generation": challenger.number,
         "version": challenger.version,
         "mlflow_run_id": challenger.mlflow_run_id,
         "reason": verdict.reasons[0],
         "reasons": list(verdict.reasons),
-        "links": {"run": f"{mlflow}/#/experiments/0/runs/{challenger.mlflow_run_id}"} if web else {},
+        "links": {"run": run_link(site, challenger)} if served else {},
     }
     return _tell(site, window, VERDICTS[verdict.outcome], payload)
 

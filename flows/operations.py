@@ -8,11 +8,9 @@ from typing import Annotated
 
 import typer
 
-from flows.terminal import Config, Json, err, opened, out
+from flows.terminal import ALARM, Config, Json, err, opened, out
 
 app = typer.Typer()
-
-_ALARM = 10
 
 
 @app.command()
@@ -101,7 +99,7 @@ def backfill(
     if "failed" in outcomes:
         raise typer.Exit(1)
     if "alarm" in outcomes:
-        raise typer.Exit(_ALARM)
+        raise typer.Exit(ALARM)
 
 
 @app.command()

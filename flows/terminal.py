@@ -13,6 +13,9 @@ Config = Annotated[
     Path, typer.Option("--config", "-c", envvar="DRIFTLOOP_CONFIG", help="The monitored model's settings file.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON and nothing else on standard output.")]
+ALARM = 10
+"""The exit code when a window alarms, so that a scheduler can tell an alarm (10) from a failure (1)."""
+
 out = Console()
 err = Console(stderr=True)
 

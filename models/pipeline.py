@@ -89,11 +89,10 @@ def member(
     place = prepared.output_indices_.get("categorical", slice(0, 0))
     if name not in SPREAD or place.start == place.stop:
         return Pipeline([("model", model)])
-    spread = OneHotEncoder(
-        handle_unknown="infrequent_if_exist", min_frequency=5, max_categories=50, sparse_output=False
-    )
     columns = list(range(place.start, place.stop))
-    encode = ColumnTransformer([("categorical", spread, columns)], remainder="passthrough", sparse_threshold=0)
+    encode = ColumnTransformer(
+        [("categorical", _encoder(spread=True), columns)], remainder="passthrough", sparse_threshold=0
+    )
     return Pipeline([("encode", encode), ("model", model)])
 
 

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from models.compare import gain
-from models.loss import brier, cost, log, zero_one
-from models.predictions import answers, probabilities, values
+from models.loss import of_predictions
+from models.predictions import probabilities, truths, values
 from records.drift import Estimate
 from records.schema import Schema
 
@@ -64,13 +64,8 @@ def paired_gain(said: pd.DataFrame, known: pd.DataFrame, inclusion: Floats, sche
 
 
 def _losses(said: pd.DataFrame, side: str, known: pd.DataFrame, schema: Schema, loss: str) -> Floats:
-    if schema.task == "regression":
-        error = np.abs(known[schema.target].to_numpy(dtype=float) - said[side].to_numpy(dtype=float))
-        return np.asarray(error**2 if loss == "squared" else error)
-    chances, right = _chances(said, side, schema), answers(known, schema)
-    if loss == "cost":
-        return cost(chances, right, np.array(schema.costs))
-    return {"brier": brier, "log": log, "zero_one": zero_one}[loss](chances, right)
+    numbers = said[side].to_numpy(dtype=float) if schema.task == "regression" else _chances(said, side, schema)
+    return of_predictions(numbers, truths(known, schema), schema, loss)
 
 
 def _chances(said: pd.DataFrame, side: str, schema: Schema) -> Floats:
