@@ -26,7 +26,8 @@ from store.promotions import Promotions
 from store.snapshots import read
 from tests.flows.conftest import World
 
-PROCESSES = multiprocessing.get_context("fork")
+PROCESSES = multiprocessing.get_context("forkserver")  # free of the threads that other tests left in this one
+PROCESSES.set_forkserver_preload([__name__])
 EFFECTS = (
     (Promotions, ("intend", "confirm")),
     (MlflowClient, ("set_registered_model_alias", "set_model_version_tag", "delete_registered_model_alias")),
