@@ -63,7 +63,7 @@ def run(name: str, measure: Callable[[bool, Steps], Findings], *, about: str) ->
     versions and the date, to `docs/benchmarks/NAME.md`. The last line is one JSON object of its figures.
     """
     quick: bool = arguments(name, about=about).parse_args().quick
-    carry_out(name, lambda steps: measure(quick, steps), page=not quick)
+    carry_out(name, lambda steps: measure(quick, steps), page=None if quick else DOCS / f"{name}.md")
 
 
 def arguments(name: str, *, about: str) -> argparse.ArgumentParser:
@@ -73,8 +73,8 @@ def arguments(name: str, *, about: str) -> argparse.ArgumentParser:
     return parser
 
 
-def carry_out(name: str, measure: Callable[[Steps], Findings], *, page: bool) -> None:
-    """Measure with progress shown, print the tables, write the `page` if asked, and end with the figures as JSON."""
+def carry_out(name: str, measure: Callable[[Steps], Findings], *, page: Path | None) -> None:
+    """Measure with progress, print the tables, write them to a `page` if asked, and end with the figures as JSON."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     begun = datetime.now(UTC)
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
@@ -83,9 +83,9 @@ def carry_out(name: str, measure: Callable[[Steps], Findings], *, page: bool) ->
     text = as_page(name, findings, begun=begun, seconds=seconds)
     print(text)
     if page:
-        DOCS.mkdir(parents=True, exist_ok=True)
-        (DOCS / f"{name}.md").write_text(text, encoding="utf-8")
-        print(f"Written to docs/benchmarks/{name}.md.", file=sys.stderr)
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(text, encoding="utf-8")
+        print(f"Written to {page}.", file=sys.stderr)
     print(json.dumps({key: _plain(value) for key, value in findings.figures.items()}))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import stream_worlds
-from benchmarks.report import Findings, Steps, Table, arguments, carry_out
+from benchmarks.report import DOCS, Findings, Steps, Table, arguments, carry_out
 from benchmarks.stream_loop import ours
 from benchmarks.stream_rivals import Terms, first_models, frozen, full, scheduled
 from benchmarks.stream_rows import N_WINDOWS, Stream, as_stream, read_stream
@@ -194,7 +194,7 @@ def main() -> None:
             )
     if not 0 < asked.label_share < 1:
         parser.error(f"--label-share {asked.label_share} is no share; give one above 0 and below 1")
-    carry_out("streams", partial(measured, asked), page=not asked.quick and not asked.files)
+    carry_out("streams", partial(measured, asked), page=None if asked.quick or asked.files else DOCS / "streams.md")
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def _look(site: Site, request: LabelRequest) -> Judgement:
     return Judgement(
         decay,
         finding,
-        find_harmful(audit.frame, losses, audit.inclusion, schema, seed=settings.training.seed),
+        find_harmful(audit.frame, losses, audit.inclusion, schema.shown, seed=settings.training.seed),
         advise(decay, finding, budget, tolerance=settings.training.harm_tolerance),
         looks,
         measured(pipeline, holdout, audit.frame, audit.inclusion, schema),

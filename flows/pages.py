@@ -103,7 +103,7 @@ def pages(site: Site, request: LabelRequest, asks: Sequence[Ask], *, again: bool
     generation = site.ledger.generations.get(site.model, request.generation)
     pipeline = site.registry.load(generation.model_uri)
     rows = rows_of(site, window, generation.number, asks)
-    usual = usual_ranges(reference_rows(site, generation)[0], schema)
+    usual = usual_ranges(reference_rows(site, generation)[0], schema.shown)
     drifted = tuple(column.column for column in report.columns if column.drifted)
     answers = zip(opinion(pipeline, rows, schema), named(pipeline, rows, schema), strict=True)
     blind = {ask.row_key for ask in asks if again or (labels.suggest and not ask.suggested)}
@@ -112,7 +112,7 @@ def pages(site: Site, request: LabelRequest, asks: Sequence[Ask], *, again: bool
         to_task(
             {str(name): value for name, value in row.items()},
             ask,
-            schema,
+            schema.shown,
             usual,
             drifted,
             thought,

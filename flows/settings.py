@@ -45,6 +45,7 @@ class Columns(_Part):
     categorical: tuple[str, ...] = ()
     datetime: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
+    pii: tuple[str, ...] = ()
     units: dict[str, str] = {}
     costs: dict[str, dict[str, Annotated[float, Field(ge=0)]]] = {}
 
@@ -57,6 +58,11 @@ class Columns(_Part):
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"each column may be named once; {', '.join(map(repr, repeated))} is named more often")
+        for name in self.pii:
+            if name not in features:
+                raise ValueError(
+                    f"pii names {name!r}, which is not a feature; a column that no model needs is never read"
+                )
         if self.task == "classification" and len(set(self.classes)) < 2:
             raise ValueError(f"a classification needs at least two different classes, got {list(self.classes)!r}")
         if self.task == "regression" and self.classes:
@@ -210,6 +216,8 @@ class Settings(BaseSettings):
         for name in self.gate.groups:
             if name not in self.columns.categorical:
                 raise ValueError(f"gate.groups names {name!r}, which is not under columns.categorical")
+            if name in self.columns.pii:
+                raise ValueError(f"gate.groups names {name!r}, which is under columns.pii; its values would be shown")
         return self
 
     @model_validator(mode="after")
@@ -239,6 +247,7 @@ class Settings(BaseSettings):
             datetime=c.datetime,
             text=c.text,
             costs=c.cost_matrix,
+            pii=c.pii,
         )
 
     @property

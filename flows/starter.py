@@ -22,6 +22,7 @@ numeric = ["amount"]
 categorical = ["channel"]             # booleans belong here
 # datetime = ["signed_up"]            # counted in days before the row's own time
 # text = ["note"]                     # free text: its length and its words count
+# pii = ["iban"]                      # features whose values people and reports never see
 # units = {{ amount = "EUR" }}          # shown to labelers
 
 [windows]

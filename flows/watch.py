@@ -148,7 +148,7 @@ def _decide(site: Site, batch: Batch, report: DriftReport) -> Alarm:
         champion = site.champion()
         path = drift_page(site, batch.window)
         baseline, _ = baseline_of(site, site.ledger.generations.get(site.model, report.generation), batch)
-        write_report(report, baseline.sample, baseline.comparable(site.sample(batch.window)), site.schema, path)
+        write_report(report, baseline.sample, baseline.comparable(site.sample(batch.window)), site.schema.shown, path)
         site.registry.annotate(champion.mlflow_run_id, Note(artifacts=(path,)))
     return alarm
 
@@ -162,7 +162,7 @@ def _find_slices(site: Site, batch: Batch, alarm: Alarm) -> SliceReport:
     if not alarm.raised:
         return SliceReport(site.model, batch.window, alarm.generation)
     reference, _ = reference_rows(site, site.champion())
-    found = find(reference, site.sample(batch.window), site.schema, seed=seed_of(site, batch.window))
+    found = find(reference, site.sample(batch.window), site.schema.shown, seed=seed_of(site, batch.window))
     return SliceReport(site.model, batch.window, alarm.generation, found)
 
 

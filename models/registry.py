@@ -215,7 +215,7 @@ class MlflowRegistry:
         created = self._client.create_logged_model(
             experiment, draft.name, run_id, tags, fit_params(draft.fit), "sklearn"
         )
-        head = draft.holdout[list(draft.schema.features)].head(5)
+        head = draft.holdout[list(draft.schema.features)].head(0 if draft.schema.pii else 5)
         mlflow.sklearn.save_model(
             draft.pipeline,
             path,

@@ -72,6 +72,8 @@ def _describe(
         sentence = about_category(past.words, shares_of(now))
     if test.score.part.of == "missing":
         moved = change_of_share(past.rows - past.known, past.rows, now.isna().to_numpy(), pieces)
+    if column.name in baseline.schema.pii:
+        sentence = "its values are personal and not shown"
     return ColumnDrift(
         column=column.name,
         method=test.score.method,

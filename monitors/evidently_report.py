@@ -150,13 +150,14 @@ def write_report(report: DriftReport, reference: DataFrame, current: DataFrame, 
 def report_parts(
     report: DriftReport, reference: DataFrame, current: DataFrame, schema: Schema
 ) -> list[tuple[ColumnDrift, Part]]:
-    """Return each column of a report with the very sample its score was made from, the most moved first."""
+    """Return each column of a report that the schema has, with the sample its score was made from; most moved first."""
     parts: dict[tuple[str, str], Part] = {
         (part.column, part.of): part for part in parts_of(bounded(reference, schema), bounded(current, schema), schema)
     }
     return [
         (column, parts[column.column, column.method.partition(" of ")[2]])
         for column in most_moved_first(report.columns)
+        if column.column in schema.features
     ]
 
 

@@ -5,6 +5,7 @@ the snapshot. What a piece has beyond the rest (a lower value, a category of its
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pandas import DataFrame, Series
 
@@ -22,6 +23,12 @@ from records.window import Window
 ALPHA = 0.01
 _N_CHUNKS = 120
 _FIRST = ("rows", "type")
+_PERSONAL = {
+    "below": "is below what the snapshot has",
+    "above": "is above what the snapshot has",
+    "unseen": "has values the snapshot never had",
+    "vanished": "has no row with a value that the snapshot often has",
+}
 
 
 def compare_facts(
@@ -52,9 +59,19 @@ def compare_facts(
     rows = _rows(facts.n_rows, rows_interval(times, window, level=1 - ALPHA), before)
     found = [rows, *_types(facts, before), *_without_key(columns[schema.row_key], facts.n_rows)]
     for one in known:
-        found += beside.column_facts(columns[one.column], reference[one.column])
+        said = beside.column_facts(columns[one.column], reference[one.column])
+        found += map(_without_values, said) if one.column in schema.pii else said
     listed = [one for one in known if one.column in schema.categorical]
     return FactReport(tuple(sorted(found, key=_order)), _notes(rows, listed))
+
+
+def _without_values(fact: Fact) -> Fact:
+    """Say it of a personal column: what happened, in which share of the rows, and no value."""
+    if fact.kind not in _PERSONAL:
+        return fact
+    how_many = "" if fact.kind == "vanished" else f" in {share(fact.value)} of the rows"
+    said = f"{fact.column} {_PERSONAL[fact.kind]}{how_many}"
+    return replace(fact, sentence=f"{said}; its values are personal and not shown")
 
 
 def _rows(n_rows: int, ordinary: Estimate, before: Batch | None) -> Fact:

@@ -1,6 +1,7 @@
 """A table as it came becomes a normalised frame, or one sentence about why it cannot."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -38,13 +39,9 @@ the names in the settings
     """
     _check_columns(frame, schema, where=where, need_target=need_target)
     columns = {schema.row_key: _keys(frame[schema.row_key], where), schema.time: _times(frame[schema.time], where)}
-    for name in schema.numeric:
-        numbers = _numbers(frame[name], where)
-        columns[name] = Series(np.where(np.isinf(numbers), np.nan, numbers))
-    for name in schema.datetime:
-        columns[name] = _days(frame[name], columns[schema.time], where)
-    for name in (*schema.categorical, *schema.text):
-        columns[name] = _texts(frame[name], where)
+    for name in schema.features:
+        with _discreet(name, schema, where):
+            columns[name] = _feature(frame[name], name, schema, columns[schema.time], where)
     if need_target:
         for name in schema.features:
             if columns[name].isna().all() or (name in schema.text and not columns[name].fillna("").str.strip().any()):
@@ -55,6 +52,27 @@ the names in the settings
     if schema.target in frame.columns:
         columns[schema.target] = _targets(frame[schema.target], schema, where=where, need_target=need_target)
     return DataFrame(columns)
+
+
+@contextmanager
+def _discreet(name: str, schema: Schema, where: str) -> Iterator[None]:
+    """Let an error quote no value of a personal column."""
+    try:
+        yield
+    except BadData:
+        if name not in schema.pii:
+            raise
+        raise BadData(
+            f"{where}: column {name!r} holds values that do not fit its kind (they are personal and not shown);"
+            " convert them, or list the column under another kind in the settings"
+        ) from None
+
+
+def _feature(column: Series, name: str, schema: Schema, times: Series, where: str) -> Series:
+    if name in schema.numeric:
+        numbers = _numbers(column, where)
+        return Series(np.where(np.isinf(numbers), np.nan, numbers))
+    return _days(column, times, where) if name in schema.datetime else _texts(column, where)
 
 
 def _check_columns(frame: DataFrame, schema: Schema, *, where: str, need_target: bool) -> None:

@@ -1,6 +1,6 @@
 """Which columns a monitored model has and what each is for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 FARTHEST_DAYS = 73_050.0
@@ -18,6 +18,7 @@ class Schema:
     Booleans are categorical. `datetime` features count as numbers, in days from the value to the row's own time: the
     date itself moves on by itself. One that is over `FARTHEST_DAYS` away is how people write "never" and counts as
     missing. `text` features are free text, in which words matter and no two rows need be alike.
+    `pii` names the features whose values are personal: the model may see them, people and reports do not.
     `units` holds `(column, unit)` pairs for people, such as `("distance", "miles")`. `costs` has a row per true class
     and in it what saying each class costs, both in the order of `classes`; it is empty where nobody named costs.
     """
@@ -33,6 +34,7 @@ class Schema:
     datetime: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     costs: tuple[tuple[float, ...], ...] = ()
+    pii: tuple[str, ...] = ()
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -48,6 +50,19 @@ class Schema:
     def production(self) -> tuple[str, ...]:
         """The columns the production table must have: key, time and features."""
         return (self.row_key, self.time, *self.features)
+
+    @property
+    def shown(self) -> "Schema":
+        """The schema of what people and reports may see: without the features in `pii`.
+
+        >>> Schema("id", "at", "y", "regression", ("age", "income"), (), pii=("income",)).shown.features
+        ('age',)
+        """
+        numeric, categorical, datetime, text = (
+            tuple(name for name in part if name not in self.pii)
+            for part in (self.numeric, self.categorical, self.datetime, self.text)
+        )
+        return replace(self, numeric=numeric, categorical=categorical, datetime=datetime, text=text)
 
     def unit(self, column: str) -> str:
         """The unit of a column for people, `days` of a datetime; empty where there is none.
