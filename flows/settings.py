@@ -130,7 +130,8 @@ class Training(_Part):
     """How generations are fitted."""
 
     estimators: Annotated[
-        tuple[Literal["random_forest", "extra_trees", "linear", "neighbors", "boosting"], ...], Field(min_length=1)
+        tuple[Literal["random_forest", "extra_trees", "linear", "neighbors", "support_vectors", "boosting"], ...],
+        Field(min_length=1),
     ] = ("random_forest", "extra_trees", "linear", "boosting")
     loss: Literal["brier", "log", "zero_one", "cost", "squared", "absolute"] | None = None
     serving: Literal["accelerated", "stock"] = "accelerated"

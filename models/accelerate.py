@@ -12,14 +12,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sklearn.base import BaseEstimator
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
 from records.errors import BadSettings
 from records.generation import StepEngine
 from records.schema import Task
 
-ESTIMATORS = ("random_forest", "extra_trees", "linear", "neighbors", "boosting")
+ESTIMATORS = ("random_forest", "extra_trees", "linear", "neighbors", "support_vectors", "boosting")
 N_TREES = 100
+MOST_SUPPORTED = 10_000
+"""From how many rows support vectors learn at most: what they take grows with the square of it."""
 _ONE_AT_A_TIME = threading.RLock()  # the level of sklearnex's logger is shared by every thread
 
 
@@ -29,9 +32,10 @@ def estimator(
     """Return an unfitted estimator: sklearnex's class when `accelerated`, scikit-learn's own otherwise.
 
     `linear` is logistic regression or its twin ridge regression; `logistic` and `ridge` are accepted for it.
-    `neighbors` is the mean of the 15 nearest rows. `boosting` is gradient boosting on histograms, which sklearnex does
-    not have: it is scikit-learn's own either way. `n_jobs` None uses every core. Raises `BadSettings` for an unknown
-    name.
+    `neighbors` is the mean of the 15 nearest rows. `support_vectors` (RBF kernel) gives probabilities by a sigmoid
+    fitted to what three folds say of each other (Platt 1999). `boosting` is gradient boosting on histograms, which
+    sklearnex does not have: it is scikit-learn's own either way. `n_jobs` None uses every core. Raises `BadSettings`
+    for an unknown name.
 
     >>> estimator("linear", "regression", seed=0, accelerated=False)
     Ridge(random_state=0)
@@ -46,9 +50,11 @@ def estimator(
         # Stopping early would set labels aside, of which there are few.
         return kind(max_iter=n_trees, max_leaf_nodes=15, min_samples_leaf=10, early_stopping=False, random_state=seed)
     if accelerated:
-        from sklearnex import ensemble, linear_model, neighbors
+        from sklearnex import ensemble, linear_model, neighbors, svm
     else:
-        from sklearn import ensemble, linear_model, neighbors
+        from sklearn import ensemble, linear_model, neighbors, svm
+    if name == "support_vectors":
+        return CalibratedClassifierCV(svm.SVC(), cv=3, ensemble=False) if classification else svm.SVR()
     if name == "neighbors":
         kind = neighbors.KNeighborsClassifier if classification else neighbors.KNeighborsRegressor
         return kind(n_neighbors=15, n_jobs=n_jobs)
@@ -69,6 +75,15 @@ def estimator(
         random_state=seed,
         n_jobs=n_jobs if accelerated or n_jobs else -1,
     )
+
+
+def most_rows(model: object) -> int | None:
+    """Return from how many rows an estimator learns at most, None where there is no limit.
+
+    >>> most_rows(estimator("support_vectors", "regression", seed=0, accelerated=False))
+    10000
+    """
+    return MOST_SUPPORTED if type(_inner(model)).__name__ in ("SVC", "SVR") else None
 
 
 def is_accelerated(step: object) -> bool:
@@ -116,7 +131,13 @@ def record_engines(pipeline: Pipeline) -> Iterator[Callable[[], tuple[StepEngine
             logger.removeFilter(listen)
 
 
+def _inner(model: object) -> object:
+    """The estimator that learns: what is inside one that only makes probabilities of its scores."""
+    return model.estimator if isinstance(model, CalibratedClassifierCV) else model
+
+
 def _engine(name: str, step: object, lines: list[str]) -> StepEngine:
+    step = _inner(step)
     kind = type(step).__name__
     if not is_accelerated(step):
         return StepEngine(name, kind, False, "scikit-learn's own class")

@@ -19,7 +19,7 @@ from records.schema import Schema
 
 MISSING = "(missing)"
 N_TOPICS = 20
-SPREAD = ("linear", "logistic", "ridge", "neighbors")
+SPREAD = ("linear", "logistic", "ridge", "neighbors", "support_vectors")
 """Estimators to which a category's number says nothing: each category gets a column."""
 
 

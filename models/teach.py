@@ -11,6 +11,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
+from models.accelerate import most_rows
 from models.recipe import positions
 from records.errors import BadData
 from records.schema import Schema
@@ -29,11 +30,15 @@ def teach(
     """Fit a pipeline in place and return from how many rows, copies counted.
 
     With `every_class` one row of each class in `y` is taken even where its weight is 0, so that the model knows them
-    all. Raises `BadData` when the rows cannot teach.
+    all. An estimator that learns from so many rows at most gets a random part of them. Raises `BadData` when the rows
+    cannot teach.
     """
     rows: NDArray[np.intp] = np.arange(len(y), dtype=np.intp)
     if weights is not None and not np.array_equal(weights, np.ones(len(y))):
         rows = positions(weights, n=max(round(float(weights.sum())), 1), seed=seed)
+    most = most_rows(pipeline[-1] if isinstance(pipeline, Pipeline) else pipeline)
+    if most is not None and len(rows) > most:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
     if every_class:
         _, first = np.unique(y.astype(str), return_index=True)
         unseen = ~np.isin(y[first].astype(str), y[rows].astype(str))

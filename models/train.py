@@ -299,8 +299,8 @@ def _listed(names: Iterable[str]) -> str:
 def _settings(pipeline: Pipeline) -> tuple[tuple[str, str], ...]:
     """What the estimator was set to, apart from its defaults."""
     model = learner(pipeline)
-    default = type(model)().get_params()
-    return tuple((f"model.{name}", str(value)) for name, value in model.get_params().items() if value != default[name])
+    default, settings = type(model)().get_params(deep=False), model.get_params(deep=False)
+    return tuple((f"model.{name}", str(value)) for name, value in settings.items() if value != default[name])
 
 
 def _holdout_loss(pipeline: Pipeline, holdout: pd.DataFrame, schema: Schema, loss: str) -> float:

@@ -32,7 +32,7 @@ def test_an_unknown_estimator_is_refused_by_name() -> None:
         estimator("oracle", "classification", seed=0)
 
 
-@pytest.mark.parametrize("name", ["random_forest", "extra_trees", "linear"])
+@pytest.mark.parametrize("name", ["random_forest", "extra_trees", "linear", "neighbors", "support_vectors"])
 @pytest.mark.parametrize("schema", [FLIGHTS, DELAYS], ids=["classification", "regression"])
 def test_a_fit_on_rows_with_missing_values_is_accelerated_because_the_pipeline_imputes_them(
     name: str, schema: Schema

@@ -67,7 +67,7 @@ def test_a_schema_without_categorical_columns_needs_no_encoder() -> None:
     assert pipeline.predict(ROWS[["hour", "wind"]]).shape == (300,)
 
 
-@pytest.mark.parametrize("name", ["random_forest", "linear", "neighbors", "boosting"])
+@pytest.mark.parametrize("name", ["random_forest", "linear", "neighbors", "support_vectors", "boosting"])
 def test_a_member_corrects_a_model_of_the_same_prepared_rows_and_keeps_library_classes(name: str) -> None:
     prepared = preparation(FLIGHTS, seed=0, spread=False).fit(ROWS[FEATURES])
     X, y = prepared.transform(ROWS[FEATURES]), ROWS["late"].to_numpy()

@@ -3,12 +3,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skops.io
 
 from models.accelerate import is_accelerated
 from models.loss import per_row
 from models.recipe import RECIPES
+from models.serialization import serialization
 from models.train import Challenge, Serving, challenge, fit
 from records.errors import BadData, BadSettings
+from records.schema import Schema
 from tests.models.conftest import DELAYS, FLIGHTS, flights
 
 TRAIN, HOLDOUT = flights(600, seed=12), flights(200, seed=13)
@@ -170,3 +173,20 @@ def test_infinite_values_are_told_and_no_foreign_error_leaks() -> None:
 def test_an_empty_list_of_estimators_is_refused() -> None:
     with pytest.raises(BadSettings, match="no estimator to choose from"):
         challenge(TRAIN, HOLDOUT, DRIFTED, FLIGHTS, estimators=(), loss="brier", seed=0, serving="stock")
+
+
+@pytest.mark.parametrize("serving", ["accelerated", "stock"])
+@pytest.mark.parametrize("schema", [FLIGHTS, DELAYS], ids=["classification", "regression"])
+def test_support_vectors_learn_from_so_many_rows_at_most_and_can_be_kept(
+    serving: Serving, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.accelerate.MOST_SUPPORTED", 150)
+    loss = "brier" if schema.task == "classification" else "squared"
+    pipeline, record = fit(TRAIN, HOLDOUT, schema, estimator="support_vectors", loss=loss, seed=0, serving=serving)
+    assert dict(record.params)["rows after weighting"] == "150"
+    kept = serialization(pipeline)
+    assert kept["serialization_format"] == ("skops" if serving == "stock" else "cloudpickle")
+    rows = HOLDOUT[list(schema.features)]
+    if serving == "stock":
+        again = skops.io.loads(skops.io.dumps(pipeline), trusted=kept["skops_trusted_types"])
+        assert np.array_equal(again.predict(rows), pipeline.predict(rows))
