@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo up down status test test-pure test-spark bench lint clean
+.PHONY: help install demo up down status test test-pure test-spark bench licences lint clean
 
 UV := .tools/bin/uv
 PYTHON := .venv/bin/python
@@ -47,6 +47,9 @@ test-spark: $(SYNCED) ## Run the tests of tables that Spark reads (installs pysp
 bench: $(SYNCED) ## Run every benchmark at full size and write docs/benchmarks (about two hours; ARGS="--quick" for a look)
 	$(UV) sync --locked --project benchmarks/peers
 	for name in alarms power slices decay label_bill streams exchange gate acceleration faults scale; do $(PYTHON) -m benchmarks.$$name $(ARGS); done
+
+licences: install ## Write docs/licences.md: the licence of every package
+	$(PYTHON) -m deploy.licences
 
 lint: $(SYNCED) ## Check style, types and who may import whom
 	.venv/bin/ruff check .
