@@ -74,7 +74,7 @@ def measure(minutes: int, steps: Steps) -> Findings:
                 count()
         done = _wait_for(scene, begun, ends)
         codes = [scene.run("learn", "--config", str(scene.folder / f"{model}.toml")) for model in MODELS]
-        codes += [scene.run("doctor", "--config", str(scene.folder / f"{model}.toml")) for model in MODELS]
+        codes.append(scene.run("doctor", str(scene.folder)))
         found = [left(site, scene.studio_url) for site in scene.sites()]
     return _findings(minutes, done, found, n_ill=sum(code != 0 for code in codes))
 

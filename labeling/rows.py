@@ -1,6 +1,6 @@
 """The tasks of given rows in a project, which has no key of its own to find them by; copies of a task are merged."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from typing import Any, TypeVar
@@ -8,20 +8,23 @@ from typing import Any, TypeVar
 from labeling.wire import PAGE, Wire, where
 from records.errors import NotFound
 
-_COUNTS = ("total_annotations", "cancelled_annotations")
+_STATE = "id,data,is_labeled,total_annotations,cancelled_annotations"
 
 SILENT = where("annotators", "empty", "List", True)
 """The condition that nobody has said anything. The server's counts follow an answer with a delay, this does not."""
 
 MARK = "withdrawn"
-"""The field in a task's data that says nobody is to be asked about it any more."""
+"""The field in a task's data that says nobody is to be asked by it any more, and why."""
+
+_TAKEN_BACK, _COPY = "yes", "copy"
 
 OPEN = where(f"data.{MARK}", "empty", "String", True)
 """The condition that a task was not withdrawn."""
 
-_WITHDRAWN = where(f"data.{MARK}", "equal", "String", "yes")
+_CLOSED = where(f"data.{MARK}", "empty", "String", False)
+_IS_COPY = where(f"data.{MARK}", "equal", "String", _COPY)
 _ANSWERED = where("total_annotations", "greater", "Number", 0)
-PRESENT = ((OPEN,), (_WITHDRAWN, _ANSWERED))
+PRESENT = ((OPEN,), (_CLOSED, _ANSWERED))
 """The two sets of conditions that a task of a project meets one of, unless it was withdrawn and nobody answered."""
 
 _T = TypeVar("_T")
@@ -40,22 +43,46 @@ def find(wire: Wire, project: int, row_keys: Sequence[str]) -> dict[str, int]:
 def merge(wire: Wire, project: int, row_keys: Sequence[str]) -> None:
     """Leave one task of each row: one that was answered, else the first; no answer is lost.
 
-    Copies without an annotation are deleted, on condition that this is still so. Copies that were all answered become
-    one if their data are the same, and stay if they are not.
+    Copies without an annotation are marked as such and deleted, on condition that both still hold: such a request may
+    reach the server late, when another copy was chosen to stay. Copies that were all answered become one if their data
+    are the same, and stay if they are not.
     """
     spare: list[int] = []
     answered: list[int] = []
     for some in parts(row_keys):
-        tasks = sorted(listed(wire, project, some, f"id,data,{','.join(_COUNTS)}"), key=_answered_first)
+        tasks = sorted(listed(wire, project, some, _STATE), key=_best_first)
         for _, group in groupby(tasks, key=lambda task: task.data["row_key"]):
             copies = list(group)
-            said = [task.id for task in copies if _is_answered(task)]
-            spare += [task.id for task in copies[1:] if not _is_answered(task)]
-            answered += said if len(said) > 1 else []
+            said = [task for task in copies if _is_answered(task)]
+            for task in said or copies[:1]:
+                if task.data.get(MARK) == _COPY:
+                    _offer(wire, project, task)
+            for task in copies[1:]:
+                if not _is_answered(task):
+                    _close(wire, project, task, why=_COPY)
+                    spare.append(task.id)
+            answered += [task.id for task in said] if len(said) > 1 else []
     if spare:
-        wire.delete_tasks(project, spare, only=[SILENT])
+        wire.delete_tasks(project, spare, only=[SILENT, _IS_COPY])
     if answered:
         wire.merge_copies(project, answered)
+
+
+def settle_copies(wire: Wire, project: int, present: Collection[str], missing: Collection[str]) -> list[int]:
+    """Delete what a merge that died left of copies whose row is `present`; return the tasks to have back.
+
+    Those are the copies of `missing` rows, one each: they are offered again.
+    """
+    if not wire.count_tasks(project, [_IS_COPY]):
+        return []
+    copies = {task.id: task for task in wire.list_tasks(project, [_IS_COPY], include=_STATE) if is_closed(task)}
+    spare = [number for number, task in copies.items() if task.data["row_key"] in present]
+    if spare:
+        wire.delete_tasks(project, spare, only=[SILENT, _IS_COPY])
+    back = {task.data["row_key"]: task for task in copies.values() if task.data["row_key"] in missing}
+    for task in back.values():
+        _offer(wire, project, task)
+    return [task.id for task in back.values()]
 
 
 def close(wire: Wire, project: int, row_keys: Sequence[str]) -> set[str]:
@@ -67,11 +94,10 @@ def close(wire: Wire, project: int, row_keys: Sequence[str]) -> set[str]:
     answered: set[str] = set()
     for some in parts(row_keys):
         while True:
-            there = list(listed(wire, project, some, f"id,data,is_labeled,{','.join(_COUNTS)}"))
+            there = list(listed(wire, project, some, _STATE))
             unanswered = [task for task in there if not task.total_annotations and not is_closed(task)]
             for task in unanswered:
-                with suppress(NotFound):  # deleted by hand meanwhile
-                    wire.close_task(project, task.id, task.data | {MARK: "yes"})
+                _close(wire, project, task, why=_TAKEN_BACK)
             if not unanswered:
                 break
         answered |= {task.data["row_key"] for task in there if task.total_annotations}
@@ -81,9 +107,9 @@ def close(wire: Wire, project: int, row_keys: Sequence[str]) -> set[str]:
 def reopen(wire: Wire, project: int, row_keys: Sequence[str]) -> None:
     """Offer withdrawn rows to people again."""
     for some in parts(row_keys):
-        wanted = [_WITHDRAWN, where("data.row_key", "in_list", "List", list(some))]
-        for task in list(wire.list_tasks(project, wanted, include="id,data")):
-            wire.reopen_task(project, task.id, {name: value for name, value in task.data.items() if name != MARK})
+        wanted = [_CLOSED, where("data.row_key", "in_list", "List", list(some))]
+        for task in list(wire.list_tasks(project, wanted, include=_STATE)):
+            _offer(wire, project, task)
 
 
 def is_closed(task: Any) -> bool:
@@ -136,5 +162,16 @@ def _is_answered(task: Any) -> bool:
     return bool(task.total_annotations or task.cancelled_annotations)
 
 
-def _answered_first(task: Any) -> tuple[str, bool, int]:
-    return task.data["row_key"], not _is_answered(task), task.id
+def _best_first(task: Any) -> tuple[str, bool, bool, int]:
+    return task.data["row_key"], not _is_answered(task), task.data.get(MARK) == _COPY, task.id
+
+
+def _close(wire: Wire, project: int, task: Any, *, why: str) -> None:
+    with suppress(NotFound):  # deleted by hand meanwhile
+        wire.close_task(project, task.id, task.data | {MARK: why})
+
+
+def _offer(wire: Wire, project: int, task: Any) -> None:
+    data = {name: value for name, value in task.data.items() if name != MARK}
+    with suppress(NotFound):
+        wire.reopen_task(project, task.id, data, answered=bool(task.total_annotations))

@@ -232,7 +232,12 @@ class LabelStudio:
             for some_keys in rows.parts(copied):
                 again = self._list_ours(project, [where("data.row_key", "in_list", "List", some_keys)])
                 tasks |= {task.id: task for task in again}
-        return tuple(key for number, key in known.items() if number not in ids and key not in holders)
+        gone = [key for number, key in known.items() if number not in ids and key not in holders]
+        back = rows.settle_copies(self._wire, project, holders.keys(), set(gone))
+        for some in rows.parts(back):
+            tasks |= {task.id: task for task in self._list_ours(project, [where("id", "in_list", "List", some)])}
+        there = {task.data["row_key"] for task in tasks.values()}
+        return tuple(key for key in gone if key not in there)
 
     def _list_ours(self, project: int, filters: Sequence[Any]) -> Iterator[Any]:
         """Yield tasks with their answers; one that was made by hand is not ours, one that was withdrawn is none."""

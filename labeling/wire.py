@@ -126,9 +126,9 @@ class Wire:
         """Give a task other data and offer it to nobody any more; whoever has it open can still answer."""
         self._change(project, task_id, data, closed=True)
 
-    def reopen_task(self, project: int, task_id: int, data: Mapping[str, object]) -> None:
-        """Give a task other data and offer it to people again."""
-        self._change(project, task_id, data, closed=False)
+    def reopen_task(self, project: int, task_id: int, data: Mapping[str, object], *, answered: bool = False) -> None:
+        """Give a task other data and offer it to people again, unless it is `answered`."""
+        self._change(project, task_id, data, closed=answered)
 
     def _change(self, project: int, task_id: int, data: Mapping[str, object], *, closed: bool) -> None:
         with self._translated(f"changing task {task_id}", project):

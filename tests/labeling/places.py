@@ -83,13 +83,14 @@ class Network(httpx.BaseTransport):
     """Carries requests to a real server, but treats the next POSTs whose path ends in `path` as told.
 
     "done": carry it and lose the answer; "gateway": carry it and answer 502; "late": lose the answer and carry it
-    half a second later; "lost": do not carry it.
+    half a second later; "held": lose the answer and carry it when `release` is called; "lost": do not carry it.
     """
 
     def __init__(self, *fates: str, path: str = "/import") -> None:
         self._fates = list(fates)
         self._path = path
         self._wire = httpx.HTTPTransport()
+        self._held: list[httpx.Request] = []
         self.n_posts = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -101,6 +102,9 @@ class Network(httpx.BaseTransport):
         if fate == "late":
             threading.Thread(target=self._carry_late, args=(request,)).start()
             raise httpx.ReadTimeout("the answer was lost", request=request)
+        if fate == "held":
+            self._held.append(request)
+            raise httpx.ReadTimeout("the answer was lost", request=request)
         if fate == "lost":
             raise httpx.RemoteProtocolError("the request was lost", request=request)
         answer = self._wire.handle_request(request)
@@ -108,6 +112,11 @@ class Network(httpx.BaseTransport):
         if fate == "done":
             raise httpx.ReadTimeout("the answer was lost", request=request)
         return httpx.Response(502, text="<html>Bad Gateway</html>", request=request) if fate == "gateway" else answer
+
+    def release(self) -> None:
+        """Carry what was held; the server answers nobody."""
+        while self._held:
+            httpx.HTTPTransport().handle_request(self._held.pop()).read()
 
     def _carry_late(self, request: httpx.Request) -> None:
         time.sleep(0.5)

@@ -22,7 +22,7 @@ from records.window import Window
 from store.ledger import Ledger, open_ledger
 from tests import conftest
 from tests.labeling.examples import MANY, NUMBER, TWO, ask, task
-from tests.labeling.places import RealPlace, said
+from tests.labeling.places import Network, RealPlace, said
 
 TABS = ["All", "To do", "Answered", "Skipped", "Withdrawn"]
 CHROMIUM = Path("/usr/bin/chromium")
@@ -369,6 +369,44 @@ def test_a_copy_that_arrives_after_all_is_merged_by_the_next_pull_and_its_answer
         ("b", "late"),
         ("b", "on time"),
     ]
+
+
+@pytest.mark.services
+def test_a_merge_that_reaches_the_server_late_deletes_nothing_that_stays_by_now(place: RealPlace) -> None:
+    project = opened(place, "late merges")
+    ids = place.studio.push(project, [task("a")])
+    first = place.studio.pull(project, TWO, known={ids["a"]: "a"})
+    copies = place.asked("POST", f"/api/projects/{project}/import?return_task_ids=true", json=[task("a")])["task_ids"]
+    answer = place.annotate(copies[0], said("late", TWO))
+    network = Network("held", path="/actions/")  # wants to delete the first task, for its copy is answered
+    door = LabelStudio(place.url, place.token, settle_seconds=1.5, transport=network)
+    with pytest.raises(ServiceDown):
+        door.pull(project, TWO, first.seen_until, known={ids["a"]: "a"})
+    place.retract(answer)
+    for known in ({ids["a"]: "a"}, {copies[0]: "a"}):
+        pulled = place.studio.pull(project, TWO, first.seen_until, known=known)
+        assert (pulled.gone, len(pulled.tasks)) == ((), 1)
+        network.release()
+    assert n_tasks(place, project) == 1
+    assert place.studio.pull(project, TWO, known=dict(pulled.tasks)).gone == ()
+
+
+@pytest.mark.services
+def test_what_a_merge_that_died_left_is_put_in_order(place: RealPlace) -> None:
+    project = opened(place, "dead merges")
+    ids = place.studio.push(project, [task("a"), task("b")])
+    known = {task_id: key for key, task_id in ids.items()}
+    first = place.studio.pull(project, TWO, known=known)
+    arguments = {"json": [task("a"), task("b")]}
+    copies = place.asked("POST", f"/api/projects/{project}/import?return_task_ids=true", **arguments)["task_ids"]
+    with pytest.raises(ServiceDown):  # the copies are marked, and not deleted
+        place.door("lost", path="/actions/").pull(project, TWO, first.seen_until, known=known)
+    place.delete_task(ids["a"])
+    pulled = place.studio.pull(project, TWO, first.seen_until, known=known)
+    assert pulled.gone == ()
+    assert dict(pulled.tasks) == {copies[0]: "a", ids["b"]: "b"}  # nobody had deleted that copy by hand
+    assert n_tasks(place, project) == 2
+    assert "withdrawn" not in place.asked("GET", f"/api/tasks/{copies[0]}/")["data"]
 
 
 @pytest.mark.services
