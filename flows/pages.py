@@ -106,7 +106,7 @@ def pages(site: Site, request: LabelRequest, asks: Sequence[Ask], *, again: bool
     usual = usual_ranges(reference_rows(site, generation)[0], schema.shown)
     drifted = tuple(column.column for column in report.columns if column.drifted)
     answers = zip(opinion(pipeline, rows, schema), named(pipeline, rows, schema), strict=True)
-    blind = {ask.row_key for ask in asks if again or (labels.suggest and not ask.suggested)}
+    filled_in = {ask.row_key for ask in asks if labels.suggest and ask.suggested and not again}
     with_gold = any(ask.purpose == "gold" for ask in request.asks)
     return [
         to_task(
@@ -119,7 +119,7 @@ def pages(site: Site, request: LabelRequest, asks: Sequence[Ask], *, again: bool
             title=labels.question,
             model=f"{site.model} generation {generation.number}",
             window=window.name,
-            prediction=None if ask.row_key in blind else predicted,
+            prediction=predicted if ask.row_key in filled_in else None,  # Label Studio selects it in its quick view
             show_time=not with_gold,
             show_reason=labels.show_reason,
         )

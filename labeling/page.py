@@ -13,6 +13,8 @@ from records.schema import Schema
 
 LONG_TEXT = 60
 """A value with more characters than this gets the whole width instead of a cell."""
+MOST_TEXT = 20_000
+"""Of a value with more characters only so many are shown, from its beginning: pages of a megabyte cannot be read."""
 
 _CELL = "padding:2px 14px 2px 8px;vertical-align:top;border-bottom:1px solid rgba(128,128,128,.22)"
 _FAINT = "opacity:.65"
@@ -60,13 +62,14 @@ def _line(name: str, value: object, schema: Schema, usual: Usual | None, *, tint
     if name in schema.datetime and isinstance(value, float):
         value, unit = float(f"{value:.4g}"), f"{unit} before"
     bar, range_text, mark = _against(value, unit, usual, numeric=name in schema.numbers)
-    text = escape(_text(value)) if not _missing(value) else f'<i style="{_FAINT}">missing</i>'
+    text = escape(_cut(_text(value))) if not _missing(value) else f'<i style="{_FAINT}">missing</i>'
     if unit and not _missing(value):
         text += f' <span style="{_FAINT};font-weight:400">{escape(unit)}</span>'
     pill = f'<span style="{_PILL}">{escape(mark)}</span>' if mark else ""
     wrap = "nowrap" if name in schema.numbers else "pre-wrap"
     row_style = f' style="{_TINT}"' if tint else ""
-    label = f'<td style="{_CELL};white-space:nowrap">{escape(name)}</td>'
+    breaks = "white-space:nowrap" if len(name) <= LONG_TEXT // 2 else "max-width:30ch;overflow-wrap:anywhere"
+    label = f'<td style="{_CELL};{breaks}">{escape(name)}</td>'
     if len(_text(value)) > LONG_TEXT:
         block = f'<td colspan="4" style="{_CELL};white-space:pre-wrap;max-width:70ch">{text}</td>'
         return f"<tr{row_style}>{label}{block}</tr>"
@@ -112,6 +115,15 @@ def _bar(number: float, usual: Usual) -> str:
         f'<div style="position:absolute;left:{left:.0f}%;top:2px;width:10px;height:10px;margin-left:-5px;'
         'border-radius:5px;background:rgb(90,130,230)"></div></div>'
     )
+
+
+def _cut(text: str) -> str:
+    """Return the beginning of a text that is too long to be read, and how much there is.
+
+    >>> _cut("a" * 20_001)[19_998:]
+    'aa … (20,001 characters in all)'
+    """
+    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]} … ({len(text):,} characters in all)"
 
 
 def _missing(value: object) -> bool:
