@@ -1,6 +1,6 @@
 """The tasks of given rows in a project, which has no key of its own to find them by; copies of a task are merged."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from typing import Any, TypeVar
@@ -68,21 +68,11 @@ def merge(wire: Wire, project: int, row_keys: Sequence[str]) -> None:
         wire.merge_copies(project, answered)
 
 
-def settle_copies(wire: Wire, project: int, present: Collection[str], missing: Collection[str]) -> list[int]:
-    """Delete what a merge that died left of copies whose row is `present`; return the tasks to have back.
-
-    Those are the copies of `missing` rows, one each: they are offered again.
-    """
+def spared(wire: Wire, project: int) -> dict[int, str]:
+    """Return the row key of each task that a merge marked as a copy and could not delete, by task id."""
     if not wire.count_tasks(project, [_IS_COPY]):
-        return []
-    copies = {task.id: task for task in wire.list_tasks(project, [_IS_COPY], include=_STATE) if is_closed(task)}
-    spare = [number for number, task in copies.items() if task.data["row_key"] in present]
-    if spare:
-        wire.delete_tasks(project, spare, only=[SILENT, _IS_COPY])
-    back = {task.data["row_key"]: task for task in copies.values() if task.data["row_key"] in missing}
-    for task in back.values():
-        _offer(wire, project, task)
-    return [task.id for task in back.values()]
+        return {}
+    return {task.id: task.data["row_key"] for task in wire.list_tasks(project, [_IS_COPY], include="id,data")}
 
 
 def close(wire: Wire, project: int, row_keys: Sequence[str]) -> set[str]:

@@ -223,21 +223,21 @@ class LabelStudio:
             (n, task.data["row_key"]) for n, task in tasks.items()
         ]:
             holders.setdefault(key, set()).add(number)
+        spared = rows.spared(self._wire, project)
+        for number, key in spared.items():
+            if key in holders or key in known.values():
+                holders.setdefault(key, set()).add(number)
         copied = [key for key, numbers in holders.items() if len(numbers) > 1]
-        if copied:
-            rows.merge(self._wire, project, copied)
-            for key in copied:
-                for number in holders[key]:
-                    tasks.pop(number, None)
-            for some_keys in rows.parts(copied):
-                again = self._list_ours(project, [where("data.row_key", "in_list", "List", some_keys)])
-                tasks |= {task.id: task for task in again}
-        gone = [key for number, key in known.items() if number not in ids and key not in holders]
-        back = rows.settle_copies(self._wire, project, holders.keys(), set(gone))
-        for some in rows.parts(back):
-            tasks |= {task.id: task for task in self._list_ours(project, [where("id", "in_list", "List", some)])}
-        there = {task.data["row_key"] for task in tasks.values()}
-        return tuple(key for key in gone if key not in there)
+        alone = [key for key, numbers in holders.items() if len(numbers) == 1 and numbers <= spared.keys()]
+        rows.merge(self._wire, project, copied)
+        rows.reopen(self._wire, project, alone)
+        for key in (*copied, *alone):
+            for number in holders[key]:
+                tasks.pop(number, None)
+        for some_keys in rows.parts([*copied, *alone]):
+            again = self._list_ours(project, [where("data.row_key", "in_list", "List", some_keys)])
+            tasks |= {task.id: task for task in again}
+        return tuple(key for number, key in known.items() if number not in ids and key not in holders)
 
     def _list_ours(self, project: int, filters: Sequence[Any]) -> Iterator[Any]:
         """Yield tasks with their answers; one that was made by hand is not ours, one that was withdrawn is none."""

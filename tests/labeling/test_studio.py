@@ -394,19 +394,26 @@ def test_a_merge_that_reaches_the_server_late_deletes_nothing_that_stays_by_now(
 @pytest.mark.services
 def test_what_a_merge_that_died_left_is_put_in_order(place: RealPlace) -> None:
     project = opened(place, "dead merges")
-    ids = place.studio.push(project, [task("a"), task("b")])
+    ids = place.studio.push(project, [task(key) for key in "abcd"])
     known = {task_id: key for key, task_id in ids.items()}
     first = place.studio.pull(project, TWO, known=known)
-    arguments = {"json": [task("a"), task("b")]}
-    copies = place.asked("POST", f"/api/projects/{project}/import?return_task_ids=true", **arguments)["task_ids"]
+    copies = place.asked(
+        "POST", f"/api/projects/{project}/import?return_task_ids=true", json=[task(key) for key in "abcd"]
+    )["task_ids"]
     with pytest.raises(ServiceDown):  # the copies are marked, and not deleted
         place.door("lost", path="/actions/").pull(project, TWO, first.seen_until, known=known)
-    place.delete_task(ids["a"])
+    place.delete_task(ids["a"])  # by hand, and not its copy
+    place.annotate(copies[2], [], skipped=True)
+    place.delete_task(ids["d"])
+    place.annotate(copies[3], [], skipped=True)
     pulled = place.studio.pull(project, TWO, first.seen_until, known=known)
     assert pulled.gone == ()
-    assert dict(pulled.tasks) == {copies[0]: "a", ids["b"]: "b"}  # nobody had deleted that copy by hand
-    assert n_tasks(place, project) == 2
-    assert "withdrawn" not in place.asked("GET", f"/api/tasks/{copies[0]}/")["data"]
+    assert dict(pulled.tasks) == {copies[0]: "a", ids["b"]: "b", copies[2]: "c", copies[3]: "d"}
+    assert n_tasks(place, project) == 4
+    for number, _ in pulled.tasks:
+        assert "withdrawn" not in place.asked("GET", f"/api/tasks/{number}/")["data"]
+    again = place.studio.pull(project, TWO, pulled.seen_until, known=dict(pulled.tasks))
+    assert (again.gone, len(again.tasks)) == ((), 4)
 
 
 @pytest.mark.services
