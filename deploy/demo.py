@@ -129,7 +129,7 @@ def _stage(home: Path) -> Iterator[Stage]:
         labelers = bots.hire(laid_out.label_studio.url, access.token)
         settings = _write_settings(home, label_studio=laid_out.label_studio.url, mlflow=laid_out.mlflow.url)
         stage = Stage(settings, files.first, laid_out.label_studio.url, labelers, flights.truth(frame))
-        cleanup.callback(_flush_prefect)
+        cleanup.callback(flush_prefect)
         yield stage
 
 
@@ -229,7 +229,7 @@ def _show(stage: Stage, seconds: float) -> None:
     )
 
 
-def _flush_prefect() -> None:
+def flush_prefect() -> None:
     """Let Prefect's background threads deliver what they hold while its server still runs."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker

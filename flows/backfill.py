@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from flows.site import Site
@@ -23,16 +23,6 @@ class Filled:
     outcome: Outcome
     reason: str
     n_asked: int = 0
-
-
-def in_utc(moment: datetime) -> datetime:
-    """Return a plain moment in UTC; without a time zone it is read as UTC.
-
-    >>> in_utc(datetime(2013, 6, 1)).isoformat()
-    '2013-06-01T00:00:00+00:00'
-    """
-    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return datetime.fromtimestamp(zoned.timestamp(), UTC)  # Prefect hands over another kind of datetime
 
 
 def missed(site: Site, start: datetime, end: datetime) -> tuple[Window, ...]:

@@ -19,6 +19,7 @@ from flows.terminal import print_record as _print_record
 from flows.terminal import steps as _steps
 from records.drift import Alarm
 from records.errors import BadSettings, DriftloopError
+from records.window import in_utc
 
 _MOST_FACTS = 3
 
@@ -138,9 +139,7 @@ def watch(
     with _site(config) as site, _steps(as_json) as run:
         from flows.watch import watch as run_watch
 
-        moment = at or datetime.now(UTC)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        window = site.settings.window_at(moment)
+        window = site.settings.window_at(in_utc(at or datetime.now(UTC)))
         try:
             watched = run_watch(site, window, run=run)
         except DriftloopError:
@@ -344,7 +343,6 @@ def champion(
     Reads the ledger alone; writes nothing.
     """
     with _site(config) as site:
-        from flows.backfill import in_utc
         from flows.champions import in_charge, reigns
         from flows.explain import reign_text
 

@@ -16,7 +16,7 @@ from prefect.states import Completed, Failed
 from prefect.tasks import Task
 
 from flows.artifacts import publish_learned, publish_watched
-from flows.backfill import fill, in_utc, missed
+from flows.backfill import fill, missed
 from flows.backfill_page import artifact_key, publish_filled
 from flows.events import tell_alarm, tell_verdict
 from flows.learn import Learned
@@ -25,6 +25,7 @@ from flows.settings import load_settings
 from flows.site import Site
 from flows.watch import watch as watch_by
 from records.errors import ServiceDown
+from records.window import in_utc
 
 
 def as_task(step: Callable[..., Any], *arguments: Any) -> Any:

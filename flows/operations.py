@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from flows.terminal import ALARM, Config, Json, err, opened, out
+from records.window import in_utc
 
 app = typer.Typer()
 
@@ -88,7 +89,7 @@ def backfill(
     from flows.operation_tables import filled_table, progress
 
     with opened(config) as site:
-        windows = run.missed(site, run.in_utc(start), run.in_utc(end) if end else site.now())
+        windows = run.missed(site, in_utc(start), in_utc(end) if end else site.now())
         with progress(err, silent=as_json) as bar:
             done = list(bar.track(run.fill(site, windows), total=len(windows), description=site.model))
     if as_json:
@@ -123,7 +124,7 @@ def replay(
     import tempfile
 
     from flows import replay as run
-    from flows.backfill import in_utc, missed
+    from flows.backfill import missed
     from flows.operation_tables import progress, replay_table
 
     with opened(config) as site, tempfile.TemporaryDirectory(prefix="driftloop-replay-") as folder:

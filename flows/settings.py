@@ -11,15 +11,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from records.errors import BadSettings
 from records.schema import Schema
-from records.window import Window, last_complete
+from records.window import Window, in_utc, last_complete
 
 NUMERIC_TESTS = ("wasserstein", "ks", "psi", "jensenshannon")
 CATEGORICAL_TESTS = ("jensenshannon", "psi", "chisquare", "z")
 MODEL_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,39}$"
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class _Part(BaseModel):
@@ -87,7 +83,7 @@ class Windows(_Part):
     """The grid of windows: `anchor + k * length_hours`, each looked at `delay_hours` after its end."""
 
     length_hours: Annotated[float, Field(gt=0)] = 168
-    anchor: Annotated[datetime, AfterValidator(_in_utc)] = datetime(2024, 1, 1, tzinfo=UTC)
+    anchor: Annotated[datetime, AfterValidator(in_utc)] = datetime(2024, 1, 1, tzinfo=UTC)
     delay_hours: Annotated[float, Field(ge=0)] = 0
 
     @property
@@ -263,8 +259,7 @@ class Settings(BaseSettings):
 
     def window_at(self, moment: datetime) -> Window:
         """Return the window that a run scheduled for `moment` is about: the last one complete by then."""
-        plain = datetime.fromtimestamp(moment.timestamp(), UTC)  # Prefect hands over pendulum's kind of datetime
-        ready = plain - timedelta(hours=self.windows.delay_hours)
+        ready = in_utc(moment) - timedelta(hours=self.windows.delay_hours)
         return last_complete(ready, length=self.windows.length, anchor=self.windows.anchor)
 
     def located(self, url: str) -> str:

@@ -4,7 +4,6 @@ How much labels count matters more than how many there are: where the old relati
 where it is dead they must go. So a recipe is chosen per generation, on labels (`models.train.challenge`).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,6 @@ from records.errors import BadData
 from records.schema import Schema
 
 Floats = NDArray[np.float64]
-Weighted = tuple[pd.DataFrame, Floats]
 ALONE = 4.0
 """What a label counts where no snapshot row stays."""
 
@@ -116,47 +114,11 @@ def still_old(snapshot: pd.DataFrame, labelled: pd.DataFrame, schema: Schema) ->
     return old.sort_values(schema.time, kind="stable")
 
 
-def training_frames(
-    snapshot_train: pd.DataFrame, labelled: pd.DataFrame, schema: Schema, *, recipes: Sequence[Recipe] = RECIPES
-) -> dict[str, Weighted]:
-    """Return every recipe's training rows with their weights, whose mean over the kept snapshot rows is 1.
-
-    Both frames have the schema's columns and the target; a `weight` column of the snapshot is respected unless it is a
-    feature. A label replaces the snapshot's row of the same key. All labels of one age weigh the same: rows of slices
-    are commoner among them, and that they count more there is meant. The rows come snapshot first, in order of time.
-    Nothing is known here of the rows of today, so labels do not age, and snapshot rows are neither weighed by their
-    likeness nor moved.
-    """
-    columns = [*schema.production, schema.target]
-    old = still_old(snapshot_train, labelled, schema)
-    own = own_weights(old, schema)
-    frames = {}
-    for recipe in recipes:
-        weights, each = row_weights(recipe, own, len(labelled))
-        kept = weights > 0 if recipe.kept_share < 1 else np.ones(len(old), dtype=bool)
-        parts = [part[columns] for part in (old[kept], labelled) if len(part)]  # an empty part would lose the dtypes
-        together = pd.concat(parts, ignore_index=True) if parts else old[columns]
-        frames[recipe.name] = (together, np.concatenate([weights[kept], each]))
-    return frames
-
-
-def resample(frame: pd.DataFrame, weights: NDArray[np.float64], *, n: int, seed: int) -> pd.DataFrame:
-    """Draw `n` rows so that each comes `n * weight / sum(weights)` times, rounded up or down at random.
-
-    This is systematic resampling: equal weights and `n = len(frame)` return the frame itself. Accelerated forests fall
-    back on `sample_weight`, so weights become copies. Raises `BadData` for weights that cannot be drawn by.
-
-    >>> frame = pd.DataFrame({"x": ["a", "b", "c"]})
-    >>> resample(frame, np.array([1.0, 2.0, 1.0]), n=8, seed=0)["x"].str.cat()
-    'aabbbbcc'
-    """
-    if len(weights) != len(frame):
-        raise BadData(f"{len(weights)} weights for {len(frame)} rows cannot be drawn by; give each row one")
-    return frame.iloc[positions(weights, n=n, seed=seed)].reset_index(drop=True)
-
-
 def positions(weights: Floats, *, n: int, seed: int) -> NDArray[np.intp]:
-    """Return which rows `resample` draws, in order.
+    """Return which rows to take so that each comes `n * weight / sum(weights)` times, rounded up or down at random.
+
+    This is systematic resampling: equal weights and `n = len(weights)` take every row once. Accelerated forests fall
+    back on `sample_weight`, so weights become copies. Raises `BadData` for weights that cannot be drawn by.
 
     >>> positions(np.array([1.0, 2.0, 1.0]), n=8, seed=0).tolist()
     [0, 0, 1, 1, 1, 1, 2, 2]

@@ -1,7 +1,7 @@
 """One stretch of production time, `[start, end)`, and how it follows from a schedule."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,6 +31,16 @@ class Window:
     def length(self) -> timedelta:
         """How long the window is."""
         return self.end - self.start
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a plain moment in UTC; without a time zone it is read as UTC.
+
+    >>> in_utc(datetime(2013, 6, 1)).isoformat()
+    '2013-06-01T00:00:00+00:00'
+    """
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(zoned.timestamp(), UTC)  # Prefect hands over another kind of datetime
 
 
 def last_complete(moment: datetime, *, length: timedelta, anchor: datetime) -> Window:

@@ -53,6 +53,7 @@ def prefect_server(
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
 
     from deploy import services
+    from deploy.demo import flush_prefect
 
     folder = tmp_path_factory.mktemp("prefect")
     database = any_postgres().replace("+psycopg", "+asyncpg") if any_postgres else None
@@ -66,7 +67,7 @@ def prefect_server(
         for name, value in quiet.items():
             patch.setenv(name, value)
         yield PrefectServer(running.url, api_url, folder)
-        _flush_prefect()
+        flush_prefect()
     services.stop(running)
 
 
@@ -123,12 +124,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def _remember(request: pytest.FixtureRequest, log: Path) -> None:
     request.config.stash.setdefault(_LOGS, []).append(log)
-
-
-def _flush_prefect() -> None:
-    """Let Prefect's background threads deliver what they hold while the server still answers."""
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
-
-    for worker in (APILogWorker, EventsWorker):
-        worker.drain_all(timeout=10)
