@@ -25,6 +25,7 @@ from records.comparison import Verdict
 from records.drift import Alarm, DriftReport
 from records.errors import Conflict
 from records.event import Told
+from records.generation import Generation
 from records.label import LabelRequest
 from records.slice import SliceReport
 from records.window import Window
@@ -101,27 +102,50 @@ def tell_verdict(site: Site, window: Window) -> bool:
     if verdict is None or not taught:
         return False
     challenger = taught[-1]
-    served = site.settings.services.mlflow.startswith("http")
     payload = {
         "generation": challenger.number,
         "version": challenger.version,
         "mlflow_run_id": challenger.mlflow_run_id,
         "reason": verdict.reasons[0],
         "reasons": list(verdict.reasons),
-        "links": {"run": run_link(site, challenger)} if served else {},
+        "links": _links(site, challenger),
     }
     return _tell(site, window, VERDICTS[verdict.outcome], payload)
+
+
+def tell_change(site: Site) -> bool:
+    """Tell of the last change of champion, which a person made or approved; whether Prefect took the event."""
+    change = site.ledger.promotions.history(site.model)[-1]
+    generation = site.ledger.generations.get(site.model, change.generation)
+    payload = {
+        "generation": generation.number,
+        "previous": change.previous,
+        "version": generation.version,
+        "mlflow_run_id": generation.mlflow_run_id,
+        "reason": change.why,
+        "reasons": list(change.verdict.reasons) if change.verdict else [],
+        "links": _links(site, generation),
+    }
+    return _sent(_event(site.model, VERDICTS["promote"], payload, identity=f"change {change.id}"))
 
 
 def event_of(model: str, window: Window, name: str, payload: Mapping[str, Any], *, part: str = "") -> Event:
     """Describe an event about one window of a model; its identity follows from `name`, model, window and `part`."""
     period = {"name": window.name, "start": window.start.isoformat(), "end": window.end.isoformat()}
+    return _event(model, name, {"window": period, **payload}, identity=f"{period['start']} {period['end']} {part}")
+
+
+def _event(model: str, name: str, payload: Mapping[str, Any], *, identity: str) -> Event:
     return Event(
-        id=uuid5(NAMESPACE_URL, f"{name} {model} {period['start']} {period['end']} {part}"),
+        id=uuid5(NAMESPACE_URL, f"{name} {model} {identity}"),
         event=name,
         resource=Resource({"prefect.resource.id": resource_id(model), "prefect.resource.name": model}),
-        payload={"model": model, "window": period, **payload},
+        payload={"model": model, **payload},
     )
+
+
+def _links(site: Site, generation: Generation) -> dict[str, str]:
+    return {"run": run_link(site, generation)} if site.settings.services.mlflow.startswith("http") else {}
 
 
 def _tell(site: Site, window: Window, name: str, payload: Mapping[str, Any], *, part: str = "") -> bool:

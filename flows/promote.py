@@ -102,6 +102,7 @@ def heed_approvals(site: Site) -> Generation | None:
             if reason:
                 verdict = Verdict("promote", (f"Approved in MLflow: {reason}",))
                 make_champion(site, generation, verdict, why=f"approved in MLflow: {reason}", expected=champion.number)
+                _tell(site)
                 return generation
     return None
 
@@ -130,6 +131,7 @@ def promote_by_hand(site: Site, number: int, *, why: str) -> Generation:
     champion, generation = site.champion(), site.ledger.generations.get(site.model, number)
     verdict = Verdict("promote", (f"Promoted by hand: {why}",))
     make_champion(site, generation, verdict, why=why, expected=champion.number)
+    _tell(site)
     refresh_all(site)
     return generation
 
@@ -146,5 +148,12 @@ def rollback(site: Site, *, why: str, number: int | None = None) -> Generation:
     generation = site.ledger.generations.get(site.model, number)
     verdict = Verdict("promote", (f"Rolled back from generation {champion.number}: {why}",))
     make_champion(site, generation, verdict, why=why, expected=champion.number)
+    _tell(site)
     refresh_all(site)
     return generation
+
+
+def _tell(site: Site) -> None:
+    from flows.events import tell_change  # Prefect takes a second to load, and mostly nothing has changed
+
+    tell_change(site)

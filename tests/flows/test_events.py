@@ -19,6 +19,7 @@ from deploy.ports import free_ports
 from flows.deployments import register
 from flows.events import ALARM, READY, tell_alarm, tell_verdict
 from flows.learn import learn
+from flows.promote import promote_by_hand, rollback
 from flows.receive import HEADER, SECRET
 from flows.site import Site
 from records.errors import BadSettings
@@ -156,6 +157,20 @@ def test_a_verdict_is_told_once(learned, prefect_server):
     told = wait(lambda: events(prefect_server, "payments", "driftloop.generation.promoted")[before:], seconds=30)
     assert told[0]["payload"]["generation"] == 2
     assert told[0]["payload"]["reasons"]
+
+
+def test_a_change_of_champion_by_hand_is_told_with_the_reason_that_was_given(learned, prefect_server):
+    name = "driftloop.generation.promoted"
+    before = {one["id"] for one in events(prefect_server, "payments", name)}
+    rollback(learned.site(), why="it looks odd")
+    promote_by_hand(learned.site(), 2, why="it was fine")
+
+    def told() -> list[dict[str, Any]]:
+        return [one["payload"] for one in events(prefect_server, "payments", name) if one["id"] not in before]
+
+    assert wait(lambda: len(told()) == 2, seconds=60)
+    changes = {(one["previous"], one["generation"]): one["reason"] for one in told()}
+    assert changes == {(2, 1): "it looks odd", (1, 2): "it was fine"}
 
 
 def test_the_loop_needs_no_event(asked, monkeypatch):
