@@ -46,7 +46,7 @@ test-spark: $(SYNCED) ## Run the tests of tables that Spark reads (installs pysp
 
 bench: $(SYNCED) ## Run every benchmark at full size and write docs/benchmarks (about two hours; ARGS="--quick" for a look)
 	$(UV) sync --locked --project benchmarks/peers
-	for name in alarms power slices decay label_bill streams exchange gate acceleration faults scale; do $(PYTHON) -m benchmarks.$$name $(ARGS); done
+	for name in alarms power slices decay label_bill streams exchange gate acceleration faults scale soak; do $(PYTHON) -m benchmarks.$$name $(ARGS); done
 
 licences: install ## Write docs/licences.md: the licence of every package
 	$(PYTHON) -m deploy.licences

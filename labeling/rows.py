@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from labeling.wire import PAGE, Wire, where
 from records.errors import NotFound
 
-_STATE = "id,data,is_labeled,total_annotations,cancelled_annotations"
+_STATE = "id,data,is_labeled,overlap,total_annotations,cancelled_annotations"
 
 SILENT = where("annotators", "empty", "List", True)
 """The condition that nobody has said anything. The server's counts follow an answer with a delay, this does not."""
@@ -55,7 +55,7 @@ def merge(wire: Wire, project: int, row_keys: Sequence[str]) -> None:
             copies = list(group)
             said = [task for task in copies if _is_answered(task)]
             for task in said or copies[:1]:
-                if task.data.get(MARK) == _COPY:
+                if task.data.get(MARK) == _COPY or (MARK in task.data and len(said) > 1):
                     _offer(wire, project, task)
             for task in copies[1:]:
                 if not _is_answered(task):
@@ -66,13 +66,15 @@ def merge(wire: Wire, project: int, row_keys: Sequence[str]) -> None:
         wire.delete_tasks(project, spare, only=[SILENT, _IS_COPY])
     if answered:
         wire.merge_copies(project, answered)
+        _close_again(wire, project)
 
 
 def spared(wire: Wire, project: int) -> dict[int, str]:
     """Return the row key of each task that a merge marked as a copy and could not delete, by task id."""
     if not wire.count_tasks(project, [_IS_COPY]):
         return {}
-    return {task.id: task.data["row_key"] for task in wire.list_tasks(project, [_IS_COPY], include="id,data")}
+    marked = wire.list_tasks(project, [_IS_COPY], include="id,data")
+    return {task.id: task.data["row_key"] for task in marked if isinstance(task.data.get("row_key"), str)}
 
 
 def close(wire: Wire, project: int, row_keys: Sequence[str]) -> set[str]:
@@ -164,4 +166,11 @@ def _close(wire: Wire, project: int, task: Any, *, why: str) -> None:
 def _offer(wire: Wire, project: int, task: Any) -> None:
     data = {name: value for name, value in task.data.items() if name != MARK}
     with suppress(NotFound):
-        wire.reopen_task(project, task.id, data, answered=bool(task.total_annotations))
+        wire.reopen_task(project, task.id, data, answered=(task.total_annotations or 0) >= (task.overlap or 1))
+
+
+def _close_again(wire: Wire, project: int) -> None:
+    """Offer withdrawn tasks to nobody, again: merging answered copies makes the server offer every task anew."""
+    for task in list(wire.list_tasks(project, [_CLOSED], include=_STATE)):
+        if not task.is_labeled and not task.total_annotations:
+            _close(wire, project, task, why=task.data[MARK])

@@ -214,7 +214,10 @@ class LabelStudio:
     def _reconcile(
         self, project: int, known: Mapping[int, str], ids: Collection[int], tasks: dict[int, Any]
     ) -> tuple[str, ...]:
-        """Return the row keys of known tasks that are gone; bring tasks that are new under a known row into `tasks`."""
+        """Return the row keys of known tasks that are gone, and put copies of known rows in order.
+
+        `tasks` are made those of the pull: with what is new under a known row, and without what a merge has taken away.
+        """
         strange = [number for number in ids if number not in known and number not in tasks]
         for some in rows.parts(strange):
             tasks |= {task.id: task for task in self._list_ours(project, [where("id", "in_list", "List", some)])}
@@ -223,21 +226,22 @@ class LabelStudio:
             (n, task.data["row_key"]) for n, task in tasks.items()
         ]:
             holders.setdefault(key, set()).add(number)
-        spared = rows.spared(self._wire, project)
+        spared, keys = rows.spared(self._wire, project), set(known.values())
         for number, key in spared.items():
-            if key in holders or key in known.values():
+            if key in holders or key in keys:
                 holders.setdefault(key, set()).add(number)
-        copied = [key for key, numbers in holders.items() if len(numbers) > 1]
-        alone = [key for key, numbers in holders.items() if len(numbers) == 1 and numbers <= spared.keys()]
-        rows.merge(self._wire, project, copied)
-        rows.reopen(self._wire, project, alone)
-        for key in (*copied, *alone):
+        unsettled = [key for key, numbers in holders.items() if len(numbers) > 1 or numbers <= spared.keys()]
+        rows.merge(self._wire, project, unsettled)
+        for key in unsettled:
             for number in holders[key]:
                 tasks.pop(number, None)
-        for some_keys in rows.parts([*copied, *alone]):
+        for some_keys in rows.parts(unsettled):
             again = self._list_ours(project, [where("data.row_key", "in_list", "List", some_keys)])
             tasks |= {task.id: task for task in again}
-        return tuple(key for number, key in known.items() if number not in ids and key not in holders)
+        missing = [number for number, key in known.items() if number not in ids and key not in holders]
+        for some in rows.parts(missing):  # the server's counts may be wrong for good; an answer that is there tells
+            tasks |= {task.id: task for task in self._list_ours(project, [where("id", "in_list", "List", some)])}
+        return tuple(known[number] for number in missing if number not in tasks)
 
     def _list_ours(self, project: int, filters: Sequence[Any]) -> Iterator[Any]:
         """Yield tasks with their answers; one that was made by hand is not ours, one that was withdrawn is none."""

@@ -417,6 +417,22 @@ def test_what_a_merge_that_died_left_is_put_in_order(place: RealPlace) -> None:
 
 
 @pytest.mark.services
+def test_merging_answered_copies_offers_no_withdrawn_row_anew(place: RealPlace) -> None:
+    project = opened(place, "withdrawn meanwhile")
+    ids = place.studio.push(project, [task(key) for key in "abc"])
+    copies = place.asked("POST", f"/api/projects/{project}/import?return_task_ids=true", json=[task("a")])["task_ids"]
+    place.annotate(ids["a"], said("late", TWO))
+    place.annotate(copies[0], said("on time", TWO), person=1)
+    place.studio.withdraw(project, ["b", "c"])
+    pulled = place.studio.pull(project, TWO, known={ids["a"]: "a"})
+    assert sorted(str(one.answer) for one in pulled.annotations) == ["late", "on time"]
+    assert n_tasks(place, project) == 3
+    for key in "bc":
+        closed = place.asked("GET", f"/api/tasks/{ids[key]}/")
+        assert (closed["data"]["withdrawn"], closed["is_labeled"]) == ("yes", True)
+
+
+@pytest.mark.services
 def test_answered_copies_that_differ_stay_and_no_answer_is_lost(place: RealPlace) -> None:
     project = opened(place, "different copies")
     ids = place.studio.push(project, [task("a")])
