@@ -38,10 +38,9 @@ _GRACE_SECONDS = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where the models live: a folder, how a process there reaches the services, the labelers, and what is true."""
+    """Where the models live: a folder, where the services are, the labelers, and what is true."""
 
     folder: Path
-    environment: Mapping[str, str]
     studio_url: str
     prefect_url: str
     labelers: tuple[bots.Bot, ...]
@@ -52,11 +51,9 @@ class Scene:
         return tuple(Site(load_settings(self.folder / f"{model}.toml")) for model in MODELS)
 
     def run(self, *words: str) -> int:
-        """Run a command of Driftloop and return its exit code; an error is fatal where nothing else is expected."""
+        """Run a command of Driftloop, show what it said if it failed, and return its exit code."""
         command = [str(Path(sys.executable).with_name("driftloop")), *words]
-        ran = subprocess.run(
-            command, env={**os.environ, **self.environment}, capture_output=True, text=True, check=False
-        )
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
         if ran.returncode:
             print(ran.stdout, ran.stderr, file=sys.stderr)
         return ran.returncode
@@ -87,20 +84,19 @@ def _scene(folder: Path, minutes: int) -> Iterator[Scene]:
         stack.up(home, stack.Ports.free())
         laid_out = stack.layout(home, stack.kept_ports(home))
         access = studio.read_access(home / "label-studio")
-        environment = {
+        os.environ |= {
             "DRIFTLOOP_LABEL_STUDIO_TOKEN": access.token,
             "PREFECT_API_URL": f"{laid_out.prefect.url}/api",
             "PREFECT_HOME": str(home / "prefect"),
             "DO_NOT_TRACK": "true",
         }
-        os.environ |= environment
         anchor = datetime.now(UTC).replace(second=0, microsecond=0)
         truth: dict[str, str] = {}
         for number, model in enumerate(MODELS):
             services = f'mlflow = "{laid_out.mlflow.url}"\nlabel_studio = "{laid_out.label_studio.url}"'
             truth |= _write(models, model, anchor=anchor, minutes=minutes, seed=number, services=services)
         labelers = bots.hire(laid_out.label_studio.url, access.token)
-        scene = Scene(models, environment, laid_out.label_studio.url, laid_out.prefect.url, labelers, truth)
+        scene = Scene(models, laid_out.label_studio.url, laid_out.prefect.url, labelers, truth)
         for model in MODELS:
             _demand(
                 scene.run("adopt", str(models / f"{model}-training.parquet"), "--config", str(models / f"{model}.toml"))
@@ -192,7 +188,12 @@ def _findings(minutes: int, done: Runs, found: Sequence[Left], *, n_ill: int) ->
         "duplicated": len(duplicated),
         "ill": n_ill,
     }
-    summary = Table("In short", tuple(figures), [tuple(figures.values())], "Ill: what `driftloop doctor` finds wrong.")
+    summary = Table(
+        "In short",
+        tuple(figures),
+        [tuple(figures.values())],
+        "Ill: of a last `learn` of each and `driftloop doctor`, how many end with an error.",
+    )
     return Findings(ABOUT, (summary, table, outcome), figures)
 
 
