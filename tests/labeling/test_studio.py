@@ -354,9 +354,7 @@ def test_a_copy_that_arrives_after_all_is_merged_by_the_next_pull_and_its_answer
     ids = place.studio.push(project, [task(key) for key in "abc"])
     known = {task_id: key for key, task_id in ids.items()}
     first = place.studio.pull(project, TWO, known=known)
-    copies = place.asked(
-        "POST", f"/api/projects/{project}/import?return_task_ids=true", json=[task(key) for key in "abc"]
-    )["task_ids"]
+    copies = place.copy(project, [task(key) for key in "abc"])
     place.annotate(copies[0], said("late", TWO))
     place.annotate(ids["b"], said("late", TWO))
     place.annotate(copies[1], said("on time", TWO), person=1)
@@ -376,7 +374,7 @@ def test_a_merge_that_reaches_the_server_late_deletes_nothing_that_stays_by_now(
     project = opened(place, "late merges")
     ids = place.studio.push(project, [task("a")])
     first = place.studio.pull(project, TWO, known={ids["a"]: "a"})
-    copies = place.asked("POST", f"/api/projects/{project}/import?return_task_ids=true", json=[task("a")])["task_ids"]
+    copies = place.copy(project, [task("a")])
     answer = place.annotate(copies[0], said("late", TWO))
     network = Network("held", path="/actions/")  # wants to delete the first task, for its copy is answered
     door = LabelStudio(place.url, place.token, settle_seconds=1.5, transport=network)
@@ -397,9 +395,7 @@ def test_what_a_merge_that_died_left_is_put_in_order(place: RealPlace) -> None:
     ids = place.studio.push(project, [task(key) for key in "abcd"])
     known = {task_id: key for key, task_id in ids.items()}
     first = place.studio.pull(project, TWO, known=known)
-    copies = place.asked(
-        "POST", f"/api/projects/{project}/import?return_task_ids=true", json=[task(key) for key in "abcd"]
-    )["task_ids"]
+    copies = place.copy(project, [task(key) for key in "abcd"])
     with pytest.raises(ServiceDown):  # the copies are marked, and not deleted
         place.door("lost", path="/actions/").pull(project, TWO, first.seen_until, known=known)
     place.delete_task(ids["a"])  # by hand, and not its copy
@@ -420,7 +416,7 @@ def test_what_a_merge_that_died_left_is_put_in_order(place: RealPlace) -> None:
 def test_merging_answered_copies_offers_no_withdrawn_row_anew(place: RealPlace) -> None:
     project = opened(place, "withdrawn meanwhile")
     ids = place.studio.push(project, [task(key) for key in "abc"])
-    copies = place.asked("POST", f"/api/projects/{project}/import?return_task_ids=true", json=[task("a")])["task_ids"]
+    copies = place.copy(project, [task("a")])
     place.annotate(ids["a"], said("late", TWO))
     place.annotate(copies[0], said("on time", TWO), person=1)
     place.studio.withdraw(project, ["b", "c"])
@@ -438,7 +434,7 @@ def test_answered_copies_that_differ_stay_and_no_answer_is_lost(place: RealPlace
     ids = place.studio.push(project, [task("a")])
     other = task("a")
     other["data"]["opinion"] = "Perhaps late."
-    (copy,) = place.asked("POST", f"/api/projects/{project}/import?return_task_ids=true", json=[other])["task_ids"]
+    (copy,) = place.copy(project, [other])
     place.annotate(ids["a"], said("late", TWO))
     place.annotate(copy, said("on time", TWO))
     pulled = place.studio.pull(project, TWO, known={ids["a"]: "a"})
