@@ -5,6 +5,7 @@ import json
 import math
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -98,10 +99,23 @@ def as_page(name: str, findings: Findings, *, begun: datetime, seconds: float) -
             parts.append(table.note)
     versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
     parts.append(
-        f"Measured by `python -m benchmarks.{name}` on {begun:%Y-%m-%d} in {seconds:,.0f} s on {machine()}, with"
+        f"Measured by `{command(name, sys.argv[1:])}` on {begun:%Y-%m-%d} in {seconds:,.0f} s on {machine()}, with"
         f" Python {platform.python_version()}, {versions}."
     )
     return "\n\n".join(parts) + "\n"
+
+
+def command(name: str, given: Sequence[str]) -> str:
+    """Return the command that runs a benchmark with what was given to it, files by their names alone.
+
+    >>> command("streams", ["../data/sky.parquet", "--target", "rain", "--page", "docs/sky.md"])
+    'python -m benchmarks.streams sky.parquet --target rain'
+    """
+    shown = list(given)
+    if "--page" in shown:
+        place = shown.index("--page")
+        del shown[place : place + 2]
+    return shlex.join(["python", "-m", f"benchmarks.{name}", *(Path(word).name for word in shown)])
 
 
 def machine() -> str:

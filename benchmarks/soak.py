@@ -169,8 +169,7 @@ def _findings(minutes: int, done: Runs, found: Sequence[Left], *, n_ill: int) ->
         ("deployment", "runs", "completed", "crashed or failed", "cancelled", "late", "median s", "longest s"),
         done.table(),
         "Late is a start more than a minute after it was due, or none. Cancelled is one that came while the one before"
-        " it still ran: the next `learn` does its work, and the window of a cancelled `watch` is what `driftloop"
-        " doctor` names and `driftloop backfill` fills in.",
+        " it still ran: the next `learn` does its work, the next `watch` goes back to the window that was left out.",
     )
     outcome = Table(
         "What is left",

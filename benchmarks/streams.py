@@ -186,6 +186,7 @@ def main() -> None:
     add("--task", choices=("infer", "classification", "regression"), default="infer", help="of the target (inferred)")
     add("--seed", type=int, default=0, help="of everything that is drawn (0)")
     add("--cores", type=int, default=None, help="processes that candidates are tried in (all cores)")
+    add("--page", type=Path, default=None, metavar="FILE", help="write the tables to this file, too")
     asked = parser.parse_args()
     for names, option in ((asked.target, "--target"), (asked.time, "--time")):
         if asked.files and len(names) not in (1, len(asked.files)):
@@ -194,7 +195,8 @@ def main() -> None:
             )
     if not 0 < asked.label_share < 1:
         parser.error(f"--label-share {asked.label_share} is no share; give one above 0 and below 1")
-    carry_out("streams", partial(measured, asked), page=None if asked.quick or asked.files else DOCS / "streams.md")
+    default = None if asked.quick or asked.files else DOCS / "streams.md"
+    carry_out("streams", partial(measured, asked), page=asked.page or default)
 
 
 if __name__ == "__main__":

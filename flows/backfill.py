@@ -8,9 +8,9 @@ from typing import Literal
 from flows.site import Site
 from flows.watch import Run, by_hand, watch
 from records.drift import Alarm
-from records.errors import BadData, BadSettings, Conflict, EmptyWindow
+from records.errors import BadData, BadSettings, Conflict, EmptyWindow, ServiceDown
 from records.label import LabelRequest
-from records.window import Window, windows_between
+from records.window import Window, last_complete, windows_between
 
 Outcome = Literal["quiet", "alarm", "done before", "empty", "failed"]
 
@@ -51,6 +51,37 @@ def fill(site: Site, windows: Iterable[Window], *, run: Run = by_hand) -> Iterat
     """
     for window in windows:
         yield _fill(site, window, run)
+
+
+def overdue(site: Site, until: datetime) -> tuple[Window, ...]:
+    """Return the windows before a moment that were missed or left half-way since the first one watched, in order.
+
+    What windows of an earlier grid covered, before their length or anchor was changed, was not missed.
+    """
+    grid, steps = site.settings.windows, site.ledger.steps
+    seen, done = steps.windows(site.model, "ingest"), set(steps.windows(site.model, "ask"))
+    if not seen:
+        return ()
+    every = windows_between(seen[0].start, until, length=grid.length, anchor=grid.anchor)
+    on_grid = {one for one in done if one == last_complete(one.end, length=grid.length, anchor=grid.anchor)}
+    covered = max((window.end for window in done - on_grid), default=seen[0].start)
+    return tuple(window for window in every if window not in done and window.start >= covered)
+
+
+def catch_up(site: Site, window: Window, *, run: Run = by_hand) -> Iterator[Filled]:
+    """Watch what is overdue among the `windows.catch_up` windows before one, and yield what became of each.
+
+    Where a service is away it ends there, so that the window itself can still be looked at; the next call tries again.
+    """
+    farthest = window.start - site.settings.windows.catch_up * window.length
+    for late in overdue(site, window.start):
+        if late.start < farthest:
+            continue
+        try:
+            yield _fill(site, late, run)
+        except ServiceDown as error:
+            yield Filled(late, "failed", str(error))
+            return
 
 
 def _fill(site: Site, window: Window, run: Run) -> Filled:

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 
 from flows.ask import push_rest
+from flows.backfill import overdue
 from flows.exchange import bring_home
 from flows.promote import settle_promotions
 from flows.site import Site
@@ -16,8 +17,8 @@ from records.batch import Batch
 from records.check import Check
 from records.drift import Alarm
 from records.errors import NotFound, ServiceDown
-from records.label import LabelRequest, OpenRequest
-from records.window import Window, windows_between
+from records.label import OpenRequest
+from records.window import Window
 
 _MOST_NAMED = 3
 _SECONDS = 30.0
@@ -78,18 +79,13 @@ def versions(site: Site, _: bool) -> Iterator[Check]:
 def windows(site: Site, _: bool) -> Iterator[Check]:
     """Look for windows that were missed since the first one, or left half-way."""
     grid, steps = site.settings.windows, site.ledger.steps
-    seen = [batch.window for batch in steps.history(site.model, "ingest", Batch)]
-    if not seen:
-        yield Check("windows", True, "none was watched yet")
-        return
+    done = steps.windows(site.model, "ask")
     latest = site.now() - timedelta(hours=grid.delay_hours) - grid.length / 2  # its run may be under way
-    every = windows_between(seen[0].start, latest, length=grid.length, anchor=grid.anchor)
-    done = {one.window for one in steps.history(site.model, "ask", LabelRequest)}
-    missed = [window for window in every if window not in done]
-    half = [window for window in missed if steps.get(site.model, window, "alarm", Alarm) is not None]
+    missed = overdue(site, latest)
     if not missed:
-        yield Check("windows", True, f"{len(done)} watched, none missed")
+        yield Check("windows", True, f"{len(done)} watched, none missed" if done else "none was watched yet")
         return
+    half = [window for window in missed if steps.get(site.model, window, "alarm", Alarm) is not None]
     alarmed = f", {len(half)} of them with an alarm about which nobody was asked" if half else ""
     said = f"{len(missed)} were missed or left half-way{alarmed}: {_some([window.name for window in missed])}"
     begin, end = missed[0].start, missed[-1].end

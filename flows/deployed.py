@@ -1,7 +1,7 @@
 """The Prefect flows `watch`, `learn` and `backfill` as deployments run them: every step of the loop is a task."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +16,7 @@ from prefect.states import Completed, Failed
 from prefect.tasks import Task
 
 from flows.artifacts import publish_learned, publish_watched
-from flows.backfill import fill, missed
+from flows.backfill import Filled, catch_up, fill, missed
 from flows.backfill_page import artifact_key, publish_filled
 from flows.events import tell_alarm, tell_verdict
 from flows.learn import Learned
@@ -63,15 +63,25 @@ def _backfill_name() -> str:
 
 @flow(name="watch", flow_run_name=_watch_name)
 def watch(settings: str, moment: datetime | None = None) -> State[Any]:  # noqa: ARG001 - _moment reads it
-    """Compare the window that was complete at `moment` (the scheduled time by default) and ask people if it alarms."""
+    """Compare the window that was complete at `moment` (the scheduled time by default) and ask people if it alarms.
+
+    Windows that were missed before it come first; one that cannot be watched yet does not keep it.
+    """
     site = Site(load_settings(Path(settings)))
     window = site.settings.window_at(_moment())
+    late = []
+    for item in catch_up(site, window, run=as_task):
+        late.append(item)
+        tell_alarm(site, item.window)
+    if late:
+        publish_filled(site, late)
     try:
         watched = watch_by(site, window, run=as_task)
     finally:
         tell_alarm(site, window)  # also where nobody could be asked yet
     publish_watched(site, watched)
-    return Completed(message=watched.alarm.reason)
+    before = f"Missed before: {_counted(late)}. " if late else ""
+    return Completed(message=f"{before}{watched.alarm.reason}")
 
 
 @flow(name="learn", flow_run_name=_learn_name)
@@ -98,9 +108,12 @@ def backfill(settings: str, start: datetime, end: datetime) -> State[Any]:
         tell_alarm(site, item.window)
         update_progress_artifact(bar, 100 * len(done) / len(windows))
     publish_filled(site, done)
-    counts = ", ".join(f"{n} {outcome}" for outcome, n in Counter(item.outcome for item in done).items())
-    said = f"{len(done)} windows: {counts}."
+    said = f"{len(done)} windows: {_counted(done)}."
     return Failed(message=said) if any(item.outcome == "failed" for item in done) else Completed(message=said)
+
+
+def _counted(items: Sequence[Filled]) -> str:
+    return ", ".join(f"{n} {outcome}" for outcome, n in Counter(item.outcome for item in items).items())
 
 
 def _outcome(item: Learned) -> str:

@@ -80,11 +80,15 @@ class Columns(_Part):
 
 
 class Windows(_Part):
-    """The grid of windows: `anchor + k * length_hours`, each looked at `delay_hours` after its end."""
+    """The grid of windows: `anchor + k * length_hours`, each looked at `delay_hours` after its end.
+
+    A scheduled `watch` first goes back to the last `catch_up` windows that were missed.
+    """
 
     length_hours: Annotated[float, Field(gt=0)] = 168
     anchor: Annotated[datetime, AfterValidator(in_utc)] = datetime(2024, 1, 1, tzinfo=UTC)
     delay_hours: Annotated[float, Field(ge=0)] = 0
+    catch_up: Annotated[int, Field(ge=0)] = 6
 
     @property
     def length(self) -> timedelta:

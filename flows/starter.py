@@ -29,6 +29,7 @@ categorical = ["channel"]             # booleans belong here
 # length_hours = 168                  # one week
 # anchor = 2024-01-01T00:00:00Z       # windows start here, and every length_hours before and after
 # delay_hours = 0                     # how long to wait for late rows after a window has ended
+# catch_up = 6                        # to how many missed windows a scheduled run goes back first
 
 [alarms]
 # false_alarms_per_year = 1           # what you are willing to be woken for when nothing happened

@@ -99,8 +99,9 @@ def _ingest(site: Site, window: Window) -> Batch:
 
 def _before(site: Site, window: Window) -> Batch | None:
     """The last window before this one that was ingested."""
-    earlier = [batch for batch in site.ledger.steps.history(site.model, "ingest", Batch) if batch.window < window]
-    return earlier[-1] if earlier else None
+    steps = site.ledger.steps
+    earlier = [one for one in steps.windows(site.model, "ingest") if one < window]
+    return steps.get(site.model, earlier[-1], "ingest", Batch) if earlier else None
 
 
 def monitor(site: Site, batch: Batch) -> DriftReport:

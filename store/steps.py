@@ -80,9 +80,11 @@ class Steps:
             rows = session.scalars(_rows(model=model, step=step).order_by(StepRow.start, StepRow.end)).all()
         return tuple(record for record in (_record(row, kind) for row in rows) if record is not None)
 
-    def windows(self, model: str) -> tuple[Window, ...]:
-        """Return every window with a finished step, earliest first."""
+    def windows(self, model: str, step: str | None = None) -> tuple[Window, ...]:
+        """Return every window with a finished step, or with this one, earliest first."""
         found = select(StepRow.start, StepRow.end).where(StepRow.model == model).distinct()
+        if step is not None:
+            found = found.where(StepRow.step == step)
         with self._database.reading() as session:
             return tuple(sorted(Window(start, end) for start, end in session.execute(found)))
 

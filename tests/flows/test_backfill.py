@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.payments import CHANGED, QUIET, week
-from flows.backfill import fill, missed
+from flows.backfill import catch_up, fill, missed, overdue
 from flows.watch import by_hand, watch
 from records.errors import BadSettings, ServiceDown
 
@@ -48,6 +48,45 @@ def test_a_service_that_is_away_stops_it_and_the_same_call_goes_on_there(adopted
     assert site.ledger.steps.windows("payments") == (windows[0], windows[1])
     done = list(fill(adopted.site(), windows))
     assert [item.outcome for item in done][:2] == ["done before", "quiet"]
+
+
+def test_a_window_that_was_missed_or_left_half_way_is_watched_before_the_next(adopted):
+    site = adopted.site()
+    assert overdue(site, week(CHANGED[0]).end) == ()  # nothing is overdue before the first window was watched
+    watch(site, week(QUIET[0]))
+    done = list(catch_up(site, week(CHANGED[1])))
+    assert [item.window for item in done] == [week(QUIET[1]), week(CHANGED[0])]
+    assert overdue(site, week(CHANGED[1]).start) == ()
+    assert list(catch_up(adopted.site(), week(CHANGED[1]))) == []
+
+
+def test_only_the_last_of_many_missed_windows_are_gone_back_to(adopted):
+    file = adopted.folder / "driftloop.toml"
+    file.write_text(file.read_text().replace("[windows]", "[windows]\ncatch_up = 1"))
+    site = adopted.site()
+    watch(site, week(QUIET[0]))
+    assert [item.window for item in catch_up(site, week(CHANGED[1]))] == [week(CHANGED[0])]
+    file.write_text(file.read_text().replace("catch_up = 1", "catch_up = 0"))
+    assert list(catch_up(adopted.site(), week(CHANGED[1]))) == []
+
+
+def test_what_an_earlier_grid_covered_was_not_missed(adopted):
+    watch(adopted.site(), week(QUIET[0]))
+    file = adopted.folder / "driftloop.toml"
+    file.write_text(file.read_text().replace("[windows]", "[windows]\nlength_hours = 24"))
+    late = overdue(adopted.site(), week(QUIET[1]).end)
+    assert [window.start for window in late] == [week(QUIET[1]).start + timedelta(days=k) for k in range(7)]
+
+
+def test_where_a_service_is_away_nothing_more_is_gone_back_to_and_nothing_is_raised(adopted):
+    def broken(step, *arguments):
+        raise ServiceDown("a service is away, says the test")
+
+    site = adopted.site()
+    watch(site, week(QUIET[0]))
+    (item,) = catch_up(site, week(CHANGED[2]), run=broken)
+    assert (item.window, item.outcome) == (week(QUIET[1]), "failed")
+    assert "is away" in item.reason
 
 
 def test_a_window_without_rows_or_with_bad_ones_is_named_and_the_next_follows(adopted):

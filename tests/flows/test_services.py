@@ -19,6 +19,7 @@ import pytest
 from benchmarks.payments import CHANGED, QUIET, payments, week
 from deploy import bots, services
 from flows.adopt import adopt
+from flows.backfill import overdue
 from flows.settings import Settings, load_settings
 from flows.site import Site
 from flows.status import status
@@ -149,6 +150,21 @@ def test_a_scheduled_run_starts_by_itself_and_does_the_window_it_was_scheduled_f
     batch = site.ledger.steps.get("scheduled", window, "ingest", Batch)
     assert batch is not None
     assert batch.facts.n_rows == 30
+
+
+def test_a_deployed_watch_goes_back_to_the_window_that_was_missed_before_it(place, prefect_server, tmp_path):
+    """As after a run that was cancelled because the one before it still ran."""
+    from flows.deployed import watch
+
+    settings = place("behind", f"sqlite:///{tmp_path}/ledger.db")
+    adopt(Site(settings), "training.parquet")
+    watch(str(settings.path), week(QUIET[0]).end)
+    state = watch(str(settings.path), week(CHANGED[0]).end, return_state=True)
+    assert state.is_completed()
+    assert (state.message or "").startswith("Missed before: 1 quiet.")
+    assert overdue(Site(settings), week(CHANGED[0]).end) == ()
+    (page,) = artifacts(prefect_server, "behind-backfill-windows")
+    assert f"quiet |  | {week(QUIET[1]).name}" in page.replace("\\_", "_")
 
 
 @pytest.mark.parametrize(

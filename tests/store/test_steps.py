@@ -81,7 +81,8 @@ def test_history_is_in_the_order_of_windows_not_of_work(ledger: Ledger) -> None:
     with ledger.steps.claim("other", week(9), "alarm") as claim:
         claim.finish(alarm(week(9)))
     assert [found.window for found in ledger.steps.history(MODEL, "alarm", Alarm)] == [week(0), week(1), week(2)]
-    assert ledger.steps.windows(MODEL) == (week(0), week(1), week(2))
+    assert ledger.steps.windows(MODEL) == ledger.steps.windows(MODEL, "alarm") == (week(0), week(1), week(2))
+    assert ledger.steps.windows(MODEL, "ask") == ()
 
 
 def test_a_window_is_the_same_in_every_time_zone(ledger: Ledger) -> None:
