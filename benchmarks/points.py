@@ -1,8 +1,9 @@
-"""Every outside effect of a process as two points, before and after it, at any of which the process can be killed."""
+"""Every outside effect of a process as two points, before and after it, at any of which something can happen to it."""
 
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,34 @@ _MLFLOW = (
 _WRITING = ("POST", "PATCH", "PUT", "DELETE")
 
 
-class Points:
-    """The points a process has passed, in order, by name; at number `kill_at` it is killed as a power cut would."""
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """What happens to a process, and where: at the point of a number, or at the first of a name."""
 
-    def __init__(self, kill_at: int | None = None) -> None:
+    act: Callable[[], None]
+    number: int | None = None
+    name: str | None = None
+
+
+def kill() -> None:
+    """End this process as a power cut would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Points:
+    """The points a process has passed, in order, by name; at one of them it is struck."""
+
+    def __init__(self, strike: Strike | None = None) -> None:
         self.passed: list[str] = []
-        self._kill_at = kill_at
+        self._strike = strike
 
     def at(self, name: str) -> None:
-        """Pass a point, or die there."""
+        """Pass a point; what is to happen there happens once."""
         self.passed.append(name)
-        if len(self.passed) == self._kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        strike = self._strike
+        if strike is not None and (len(self.passed) == strike.number or name == strike.name):
+            self._strike = None
+            strike.act()
 
     def watch(self) -> None:
         """Watch every effect of this process from now on: commits, files put in place, MLflow, Label Studio."""

@@ -157,8 +157,8 @@ def _postgres(path: Path, csv: Path) -> Iterator[str | None]:
         return
     in_a_fresh_process(_write_csv, path, csv)
     columns = ", ".join(f"{field.name} {_SQL_TYPES[str(field.type)]}" for field in pq.read_schema(path))
-    with postgres.server(binaries, timeout_seconds=60) as fresh:
-        url = fresh()
+    with postgres.server(binaries, timeout_seconds=60) as running:
+        url = running.fresh()
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection, csv.open("rb") as lines:
             connection.execute(f"CREATE TABLE events ({columns})".encode())
             with connection.cursor().copy("COPY events FROM STDIN (FORMAT csv)") as copy:

@@ -92,8 +92,8 @@ def any_postgres() -> Iterator[Callable[[], str] | None]:
     if binaries is None:
         yield None
         return
-    with postgres.server(binaries, timeout_seconds=START_SECONDS) as fresh:
-        yield fresh
+    with postgres.server(binaries, timeout_seconds=START_SECONDS) as running:
+        yield running.fresh
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """A real PostgreSQL server of the tests' own, made in a fresh folder and removed afterwards."""
 
 import contextlib
+import itertools
 import os
 import pwd
 import shutil
@@ -8,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -27,9 +28,45 @@ def programs() -> Path | None:
     return next((path.resolve().parent for path in found if (path.resolve().parent / "postgres").exists()), None)
 
 
+class Server:
+    """A running server."""
+
+    def __init__(self, service: processes.Service, *, timeout_seconds: float) -> None:
+        self._service = service
+        self._timeout_seconds = timeout_seconds
+        self._address = f"host={LOOPBACK} port={service.port} user=postgres dbname=postgres"
+        self._numbers = itertools.count()
+        self._running = self._start()
+
+    def fresh(self) -> str:
+        """Make an empty database and return its URL."""
+        name = f"driftloop_{next(self._numbers)}"
+        with psycopg.connect(self._address, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return f"{self._service.url}/{name}"
+
+    def restart(self) -> None:
+        """End every connection and every transaction, and start again."""
+        self.stop()
+        self._running = self._start()
+
+    def stop(self) -> None:
+        """Stop the server."""
+        processes.stop(self._running)
+
+    def _start(self) -> processes.Running:
+        running = processes.launch(self._service)
+        try:
+            _wait(self._address, running, timeout_seconds=self._timeout_seconds)
+        except BaseException:
+            processes.stop(running)
+            raise
+        return running
+
+
 @contextlib.contextmanager
-def server(binaries: Path, *, timeout_seconds: float) -> Iterator[Callable[[], str]]:
-    """Start a server and give a function that makes a fresh, empty database and returns its URL.
+def server(binaries: Path, *, timeout_seconds: float) -> Iterator[Server]:
+    """Start a server in a folder of its own, and remove both afterwards.
 
     PostgreSQL refuses to run as root, so root runs it as `postgres`, or as `nobody` where there is none. pytest's
     own folders are closed to other accounts, so it gets one elsewhere.
@@ -40,23 +77,13 @@ def server(binaries: Path, *, timeout_seconds: float) -> Iterator[Callable[[], s
         shutil.chown(folder, account)
     try:
         _initialise(binaries, folder, account=account)
-        port = free_ports(1)[0]
-        service = _service(binaries, folder, port=port, account=account)
-        running = processes.launch(service)
+        running = Server(
+            _service(binaries, folder, port=free_ports(1)[0], account=account), timeout_seconds=timeout_seconds
+        )
         try:
-            address = f"host={LOOPBACK} port={port} user=postgres dbname=postgres"
-            _wait(address, running, timeout_seconds=timeout_seconds)
-            numbers = iter(range(1_000_000))
-
-            def fresh() -> str:
-                name = f"driftloop_{next(numbers)}"
-                with psycopg.connect(address, autocommit=True) as connection:
-                    connection.execute(f"CREATE DATABASE {name}".encode())
-                return f"{service.url}/{name}"
-
-            yield fresh
+            yield running
         finally:
-            processes.stop(running)
+            running.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

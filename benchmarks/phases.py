@@ -1,0 +1,69 @@
+"""Run one phase of the loop in a process of its own, to which something may happen on the way."""
+
+import multiprocessing
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from benchmarks.points import Strike
+from benchmarks.victim import Phase, Place
+from benchmarks.victim import run as run_phase
+
+_PROCESSES = multiprocessing.get_context("fork")  # each starts with everything loaded
+
+
+def ended(
+    place: Place,
+    phase: Phase,
+    act: Callable[[], None] | None = None,
+    outside: Callable[[], None] | None = None,
+    *,
+    number: int | None = None,
+    name: str | None = None,
+    passed: Path | None = None,
+) -> int | None:
+    """Run a phase and return its exit code.
+
+    At the point of a number, or the first of a name, `act` is done in it; without one it waits there until `outside`
+    was done here.
+    """
+    here, there = _PROCESSES.Pipe()
+    strike = None
+    if act or outside:
+        strike = Strike(partial(_struck, place, act or partial(_ask, there)), number, name)
+    process = _started(place, phase, strike, passed)
+    while process.is_alive():
+        if here.poll(0.02) and outside is not None:
+            here.recv()
+            outside()
+            here.send(True)
+    process.join()
+    return process.exitcode
+
+
+def together(place: Place, phase: Phase) -> list[int]:
+    """Run a phase in two processes that start at the same time, and return their exit codes."""
+    both = [_started(place, phase, None, None) for _ in range(2)]
+    for process in both:
+        process.join()
+    return [process.exitcode or 0 for process in both]
+
+
+def _started(place: Place, phase: Phase, strike: Strike | None, passed: Path | None) -> BaseProcess:
+    place.said.unlink(missing_ok=True)
+    place.struck.unlink(missing_ok=True)
+    process = _PROCESSES.Process(target=run_phase, args=(place, phase, strike, passed))
+    process.start()
+    return process
+
+
+def _struck(place: Place, act: Callable[[], None]) -> None:
+    place.struck.touch()
+    act()
+
+
+def _ask(there: Connection) -> None:
+    there.send(True)
+    there.recv()

@@ -1,0 +1,111 @@
+"""The real services that faults happen to: each can be taken away and brought back at the same place."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pandas as pd
+
+from benchmarks.payments import N_SNAPSHOT_WEEKS, TOML, payments
+from benchmarks.remains import client, projects
+from benchmarks.victim import Place
+from deploy import services, studio
+from labeling import answers
+from tests import postgres
+
+_SETTINGS = TOML.replace('["linear", "random_forest"]', '["linear"]\nserving = "stock"')
+_START_SECONDS = 240.0
+
+
+class Held:
+    """A service that runs until it is stopped, and can be started again as it was."""
+
+    def __init__(self, service: services.Service) -> None:
+        self._service = service
+        self._running = services.start(service, timeout_seconds=_START_SECONDS)
+        self.url = service.url
+
+    def stop(self) -> None:
+        """Stop it; what it kept stays."""
+        services.stop(self._running)
+
+    def start(self) -> None:
+        """Start it again and wait until it answers."""
+        self._running = services.start(self._service, timeout_seconds=_START_SECONDS)
+
+    def restart(self) -> None:
+        """Stop it and start it again."""
+        self.stop()
+        self.start()
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """Label Studio, PostgreSQL where it is installed, and the folder of a model before its first day."""
+
+    folder: Path
+    label_studio: Held
+    token: str
+    postgres: postgres.Server | None
+
+    @property
+    def home(self) -> Place:
+        """The model before its first day."""
+        return self.at(self.folder / "before adopt")
+
+    def at(self, folder: Path) -> Place:
+        """A folder with its people on this Label Studio."""
+        return Place(folder, self.label_studio.url, self.token)
+
+    @property
+    def api(self) -> httpx.Client:
+        """A client of Label Studio."""
+        return client(self.home)
+
+    def clear(self) -> None:
+        """Delete every project."""
+        with self.api as api:
+            for project in projects(api):
+                api.delete(f"/api/projects/{project}/").raise_for_status()
+
+    def answer(self, place: Place) -> None:
+        """Let a person answer every task of the open request from the truth."""
+        site = place.site()
+        truth = pd.read_parquet(place.folder / "truth.parquet").set_index("id")["fraud"]
+        (item,) = site.ledger.requests.open(site.model)
+        with self.api as api:
+            for key, task in item.task_ids:
+                body = {"result": answers.write(truth[key], site.schema), "lead_time": 5.0}
+                api.post(f"/api/tasks/{task}/annotations/", json=body).raise_for_status()
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Rig]:
+    """Start what there is, and write down a model's first day."""
+    home = folder / "before adopt"
+    home.mkdir()
+    payments(N_SNAPSHOT_WEEKS).to_parquet(home / "training.parquet")
+    later = [payments(2, first_week=N_SNAPSHOT_WEEKS), payments(3, first_week=N_SNAPSHOT_WEEKS + 2, changed=True)]
+    everything = pd.concat(later, ignore_index=True)
+    everything[["id", "fraud"]].to_parquet(home / "truth.parquet")
+    everything.drop(columns="fraud").to_parquet(home / "production.parquet")
+    (home / "driftloop.toml").write_text(_SETTINGS, encoding="utf-8")
+    service = services.label_studio(folder / "label-studio", port=services.free_ports(1)[0])
+    held = Held(service)
+    try:
+        with _postgres() as server:
+            yield Rig(folder, held, studio.read_access(service.folder).token, server)
+    finally:
+        held.stop()
+
+
+@contextmanager
+def _postgres() -> Iterator[postgres.Server | None]:
+    binaries = postgres.programs()
+    if binaries is None:
+        yield None
+        return
+    with postgres.server(binaries, timeout_seconds=_START_SECONDS) as server:
+        yield server
