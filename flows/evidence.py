@@ -65,19 +65,39 @@ def undecided(site: Site, champion: int) -> tuple[Window, ...]:
     )
 
 
-def old_answers_hold(site: Site, window: Window, judgement: Judgement, rows: pd.DataFrame) -> NDArray[np.bool_]:
+def old_answers_hold(
+    site: Site, window: Window, judgement: Judgement, rows: pd.DataFrame, *, of: Window | None = None
+) -> NDArray[np.bool_]:
     """Which old labelled rows still have a true answer, after what people said about a window.
 
     Where they showed that answers changed (the concept part is above 0) and slices say where, the old answers inside
     those slices are no longer the truth, and a challenger that unlearns them has not forgotten anything. Where no slice
-    grew, nobody knows where they changed, and none of them counts.
+    grew, nobody knows where they changed, and none of them counts. The same goes for the windows that the champion and
+    its ancestors were promoted for: it has unlearned those answers, so it loses nothing more by them, which does not
+    make them true again. `of` is the window that the rows are of, about which only later ones say anything; a snapshot
+    is older than all.
     """
-    found = site.ledger.steps.get(site.model, window, "slice", SliceReport)
-    if found is None or not judgement.decay.concept.low > 0:
-        return np.ones(len(rows), dtype=bool)
-    if not found.grown:
-        return np.zeros(len(rows), dtype=bool)
-    return np.asarray(assign(found.grown, rows) == "rest")
+    holds = np.ones(len(rows), dtype=bool)
+    for other, said in (*_unlearned(site), (window, judgement)):
+        if said.decay.concept.low > 0 and (of is None or other > of):
+            found = site.ledger.steps.get(site.model, other, "slice", SliceReport)
+            if found is not None:
+                holds &= np.asarray(assign(found.grown, rows) == "rest") if found.grown else False
+    return holds
+
+
+def _unlearned(site: Site) -> list[tuple[Window, Judgement]]:
+    """The windows that the champion and its ancestors were promoted for, and what people said about them."""
+    generations, steps = site.ledger.generations, site.ledger.steps
+    windows = {window.name: window for window in steps.windows(site.model, "judge")}
+    found, one = [], site.champion()
+    while one.parent is not None:
+        window = windows.get(one.cause or "")
+        said = steps.get(site.model, window, "judge", Judgement) if window else None
+        if window and said:
+            found.append((window, said))
+        one = generations.get(site.model, one.parent)
+    return found
 
 
 def _is_kept(site: Site, item: StoredLabel) -> bool:

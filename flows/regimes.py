@@ -70,7 +70,7 @@ def _memories(site: Site, window: Window, judgement: Judgement, fewest: int) -> 
     found = []
     for earlier in settled(site):
         kept = kept_labels(site, earlier)
-        holds = old_answers_hold(site, window, judgement, kept.frame)
+        holds = old_answers_hold(site, window, judgement, kept.frame, of=earlier)
         if earlier != window and holds.sum() >= fewest:
             name = f"labels kept of {earlier.name}"
             found.append(Rows(name, "must not clearly lose", *_chosen(kept, holds)))

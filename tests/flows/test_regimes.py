@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.payments import CHANGED, week
-from flows.evidence import audit_labels, kept_labels, settled, teaching_labels
+from flows.evidence import audit_labels, kept_labels, old_answers_hold, settled, teaching_labels
 from flows.learn import learn
+from flows.promote import rollback
 from flows.regimes import regimes_of
 from models.entry import Note
 from records.comparison import Comparison
 from records.decay import Judgement
+from records.drift import Estimate
 from records.errors import NotFound
 from tests.flows.conftest import World
 
@@ -57,6 +59,19 @@ def test_what_is_kept_of_an_earlier_window_is_asked_about_forgetting(learned: Wo
     found = regimes_of(site, later, judgement, site.champion(), audit_labels(site, (window,)))
     (memory,) = [rows for rows in found if rows.name == f"labels kept of {window.name}"]
     assert set(memory.frame["id"]) == set(kept_labels(site, window).frame["id"])
+
+
+def test_what_a_champion_has_unlearned_stays_unlearned_and_speaks_about_older_rows_only(learned: World) -> None:
+    """The new champion loses nothing more on answers it unlearned, which does not make them true again."""
+    site, window, _, judgement = judged(learned)
+    later = next(week(number) for number in CHANGED if week(number) > window)
+    concept = Estimate(0.0, -1.0, 1.0)
+    quiet = replace(judgement, decay=replace(judgement.decay, concept=concept))
+    holdout, kept = site.holdout(site.champion()), kept_labels(site, window).frame
+    assert 0 < old_answers_hold(site, later, quiet, holdout).sum() < len(holdout)
+    assert old_answers_hold(site, later, quiet, kept, of=window).all()
+    rollback(site, why="a test")
+    assert old_answers_hold(site, later, quiet, holdout).all()
 
 
 def test_a_challenger_that_waits_is_promoted_once_a_reviewer_approves_it_in_mlflow(asked: World) -> None:
