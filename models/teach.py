@@ -29,7 +29,7 @@ def teach(
 ) -> int:
     """Fit a pipeline in place and return from how many rows, copies counted.
 
-    With `every_class` one row of each class in `y` is taken even where its weight is 0, so that the model knows them
+    With `every_class` one row of each class in `y` is taken even where its weight is 0, so that a classifier knows them
     all. An estimator that learns from so many rows at most gets a random part of them. Raises `BadData` when the rows
     cannot teach.
     """
@@ -39,7 +39,7 @@ def teach(
     most = most_rows(pipeline[-1] if isinstance(pipeline, Pipeline) else pipeline)
     if most is not None and len(rows) > most:
         rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
-    if every_class:
+    if every_class and schema.task == "classification":
         _, first = np.unique(y.astype(str), return_index=True)
         unseen = ~np.isin(y[first].astype(str), y[rows].astype(str))
         rows = np.concatenate([rows, first[unseen]])
