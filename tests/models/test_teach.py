@@ -14,7 +14,8 @@ CLASSES = Schema("id", "at", "y", "classification", ("x",), (), ("a", "b", "c"))
 
 def test_a_number_of_no_weight_is_not_taught_though_nothing_else_has_its_value() -> None:
     """Every number is a value of its own; taken for classes they would teach what is held back to judge."""
-    X, y = np.arange(40.0).reshape(-1, 1), np.where(np.arange(40) < 20, np.arange(40.0), -1000.0 - np.arange(40))
+    x = np.arange(40, dtype=np.float64)
+    X, y = x.reshape(-1, 1), np.where(x < 20, x, -1000.0 - x)
     weights = np.where(np.arange(40) < 20, 1.0, 0.0)
     pipeline = Pipeline([("model", Ridge(alpha=1e-9))])
     assert teach(pipeline, X, y, weights, NUMBERS, seed=0, every_class=True) == 20
@@ -22,7 +23,7 @@ def test_a_number_of_no_weight_is_not_taught_though_nothing_else_has_its_value()
 
 
 def test_a_class_of_no_weight_is_known_by_one_row() -> None:
-    X, y = np.arange(30.0).reshape(-1, 1), np.repeat(["a", "b", "c"], 10)
+    X, y = np.arange(30, dtype=np.float64).reshape(-1, 1), np.repeat(["a", "b", "c"], 10)
     weights = np.where(y == "c", 0.0, 1.0)
     pipeline = Pipeline([("model", DecisionTreeClassifier())])
     assert teach(pipeline, X, y, weights, CLASSES, seed=0, every_class=True) == 21
