@@ -42,11 +42,11 @@ def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count
     half to teach. A challenger learns from all train labels and from the audit labels of windows that are decided.
     Without the gate it takes over, and its window is decided. With the gate (`models.promote` at the defaults) it must
     gain on the audit labels of this window and of those that are still undecided, and lose nothing on the holdout,
-    unless the labels show that its answers are no longer true (`monitors.decay`: a concept part above 0); if that is
-    not clear, the window stays undecided.
+    unless the labels show that its answers are no longer true (`monitors.decay`: a concept part above 0), or the model
+    in charge has unlearned them; if that is not clear, the window stays undecided.
     """
     schema, loss = stream.schema, terms.loss(stream)
-    in_charge, scores, n_taken_over = champion, [], 0
+    in_charge, scores, n_taken_over, unlearned = champion, [], 0, False
     teaching: list[pd.DataFrame] = []
     undecided: list[pd.DataFrame] = []
     for window, rows in enumerate(stream.windows):
@@ -56,7 +56,7 @@ def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count
             break
         bought = buy(stream, terms, in_charge, rows)
         teaching.append(bought.train)
-        holds = not (gated and _has_changed(stream, loss, in_charge, window, bought.audit))
+        holds = not (gated and (unlearned or _has_changed(stream, loss, in_charge, window, bought.audit)))
         challenger = challenge(
             stream.train,
             stream.holdout,
@@ -77,7 +77,7 @@ def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count
         if gated:
             outcome = _verdict(stream, loss, in_charge, challenger, undecided, holds=holds)
         if outcome == "promote":
-            in_charge = challenger
+            in_charge, unlearned = challenger, not holds
             n_taken_over += 1
         if outcome != "needs review":
             teaching += undecided

@@ -27,7 +27,12 @@ N_FOLDS = 3
 N_TREES = 50
 MOST_CHOSEN = 4
 STEADY_SHARE = 0.5
-CLEARLY = 3.0
+CLEARLY = 2.0
+"""By how many standard errors the steady half must raise the loss on labels to be left out."""
+PAST = 3.0
+"""By how many standard errors the snapshot's model must lose more on the latest labels than on old rows to be past."""
+LATEST_WINDOWS = 1.0
+FEWEST_LATEST = 10
 FAMILY_LABELS = 30.0
 """As how many labels the old rows count in saying which estimators suit these data at all."""
 OWN_LABELS = 30.0
@@ -61,10 +66,14 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """The rows that judge: labels and old rows set aside, as truths and weights, and the loss."""
+    """The rows that judge: labels and old rows set aside, as truths and weights, and the loss.
+
+    `latest` are the labels of this window and the one before.
+    """
 
     labels: NDArray[np.float64] | NDArray[np.intp]
     label_weights: Floats
+    latest: NDArray[np.bool_]
     old: NDArray[np.float64] | NDArray[np.intp]
     old_weights: Floats
     schema: Schema
@@ -86,7 +95,8 @@ def judges(labelled: pd.DataFrame, aside: pd.DataFrame, lessons: Lessons, schema
     if lessons.balance:
         weights = balanced(labelled[schema.target].to_numpy(), weights)
         even = balanced(aside[schema.target].to_numpy(), even)
-    return Judges(truths(labelled, schema), weights, truths(aside, schema), even, schema, loss)
+    latest = lessons.ages <= LATEST_WINDOWS
+    return Judges(truths(labelled, schema), weights, latest, truths(aside, schema), even, schema, loss)
 
 
 def try_out(
@@ -142,13 +152,14 @@ def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> 
     Few labels would let chance choose, so old rows have a say too: as much as 30 labels on which estimators suit these
     data (by what each made of the snapshot alone, whatever has changed since), and as much as 30 against candidates
     that lose on old rows. `every` trial, chosen from or not, tells the former. The chosen are the whole average where
-    no steady candidate may be chosen, and where the labels clearly want it: the steady half raises the loss on them by
-    over three standard errors.
+    no steady candidate may be chosen, and where the labels want it: the steady half raises the loss on them by over two
+    standard errors. Where the snapshot is past (`is_past`), labels alone have a say and nothing is steady.
     """
     family = {trial.candidate.estimator: trial.on_old for trial in every if trial.candidate.recipe == SNAPSHOT}
     n_labels, n_old = len(judging.labels), len(judging.old)
+    past = is_past(every, judging)
     effective = judging.label_weights.sum() ** 2 / (judging.label_weights**2).sum()
-    say = np.array([effective, FAMILY_LABELS if n_old else 0.0, OWN_LABELS if n_old else 0.0])
+    say = np.array([effective, FAMILY_LABELS, OWN_LABELS]) * [True, not past, not past]
     say = say / say.sum()
 
     def loss(said: Floats) -> float:
@@ -159,14 +170,34 @@ def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> 
     said = [np.concatenate([one.on_labels, family[one.candidate.estimator], one.on_old]) for one in trials]
     chosen = greedy_weights(np.stack(said), loss, most=MOST_CHOSEN)
     steady = np.array([trial.candidate.recipe == STEADY for trial in trials], dtype=float)
-    if not steady.any():
+    if past or not steady.any():
         return chosen
     steadied = STEADY_SHARE * steady / steady.sum() + (1 - STEADY_SHARE) * chosen
     return chosen if _clearly_better(chosen, steadied, trials, judging) else steadied
 
 
+def is_past(every: Sequence[Trial], judging: Judges) -> bool:
+    """Return whether the snapshot tells little about today: no old row holds, or its own model fails, for any reason.
+
+    The best model of the snapshot alone fails when it loses more on the latest labels, at least ten, than on old rows
+    set aside, by over three standard errors of the difference.
+    """
+    if not len(judging.old):
+        return True
+    best = min((one for one in every if one.candidate.recipe == SNAPSHOT), key=lambda one: one.old_loss)
+    latest = judging.latest
+    if latest.sum() < FEWEST_LATEST:
+        return False
+    now = of_predictions(best.on_labels[latest], judging.labels[latest], judging.schema, judging.loss)
+    before = of_predictions(best.on_old, judging.old, judging.schema, judging.loss)
+    means, errors = zip(
+        _mean_and_error(now, judging.label_weights[latest]), _mean_and_error(before, judging.old_weights), strict=True
+    )
+    return bool(means[0] - means[1] > PAST * np.hypot(*errors) > 0)
+
+
 def _clearly_better(one: Floats, other: Floats, trials: Sequence[Trial], judging: Judges) -> bool:
-    """Whether one average loses less on the labels than another by over three standard errors, paired by label."""
+    """Whether one average loses less on the labels than another by over two standard errors, paired by label."""
     on_labels = np.stack([trial.on_labels for trial in trials])
     losses = [
         of_predictions(
@@ -174,10 +205,8 @@ def _clearly_better(one: Floats, other: Floats, trials: Sequence[Trial], judging
         )
         for weights in (one, other)
     ]
-    lead, weights = losses[1] - losses[0], judging.label_weights
-    mean = _mean(lead, weights)
-    error = float(np.sqrt(((weights * (lead - mean)) ** 2).sum()) / weights.sum())
-    return mean > CLEARLY * error > 0
+    lead, error = _mean_and_error(losses[1] - losses[0], judging.label_weights)
+    return lead > CLEARLY * error > 0
 
 
 def snapshot_model(
@@ -231,6 +260,11 @@ def _judged(trial: Trial, judging: Judges) -> Trial:
 
 def _no_predictions(n_rows: int, schema: Schema) -> Floats:
     return np.zeros((n_rows, len(schema.classes)) if schema.task == "classification" else n_rows)
+
+
+def _mean_and_error(losses: Floats, weights: Floats) -> tuple[float, float]:
+    mean = _mean(losses, weights)
+    return mean, float(np.sqrt(((weights * (losses - mean)) ** 2).sum()) / weights.sum())
 
 
 def _mean(losses: Floats, weights: Floats) -> float:

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.choice import Candidate, Judges, Trial, correctors, shares
+from models.choice import Candidate, Judges, Trial, correctors, is_past, shares
 from models.recipe import RECIPES, SNAPSHOT, STEADY
 from records.schema import Schema
 
@@ -10,11 +13,13 @@ NUMBERS = Schema("id", "at", "y", "regression", ("x",), ())
 ALONE = next(recipe for recipe in RECIPES if recipe.name == "labels alone")
 
 
-def trials_of(new_error: float, steady_error: float, n: int, *, seed: int = 0) -> tuple[list[Trial], Judges]:
+def trials_of(
+    new_error: float, steady_error: float, n: int, *, n_latest: int = 0, seed: int = 0
+) -> tuple[list[Trial], Judges]:
     """Candidates off by a constant on labels; on 200 old rows those of the snapshot are right and new ones off by 1."""
     noise = np.random.default_rng(seed).normal(0, 0.1, n)
     old = np.zeros(200)
-    judging = Judges(noise, np.ones(n), old, np.ones(200), NUMBERS, "squared")
+    judging = Judges(noise, np.ones(n), np.arange(n) < n_latest, old, np.ones(200), NUMBERS, "squared")
     return [
         Trial(Candidate(SNAPSHOT, "linear"), np.full(n, 0.6), old),
         Trial(Candidate(STEADY, "linear"), np.full(n, steady_error), old + 0.5),
@@ -42,6 +47,19 @@ def test_many_clear_labels_have_the_whole_average() -> None:
     assert found[2] > 0.8
 
 
+@pytest.mark.parametrize(("n_latest", "past"), [(0, False), (9, False), (10, True), (40, True)])
+def test_where_the_snapshots_model_fails_on_the_latest_labels_nothing_is_steady(n_latest: int, past: bool) -> None:
+    trials, judging = trials_of(0.0, 0.02, 40, n_latest=n_latest)
+    assert is_past(trials, judging) == past
+    assert (shares(trials, trials, judging)[1] < 0.5) == past
+
+
+def test_a_snapshot_of_which_no_row_holds_is_past() -> None:
+    trials, judging = trials_of(0.0, 0.0, 40)
+    none = np.zeros(0)
+    assert is_past(trials, replace(judging, old=none, old_weights=none))
+
+
 def test_where_no_steady_candidate_may_be_chosen_the_others_are_all_of_it() -> None:
     trials, judging = trials_of(0.0, 0.0, 50)
     assert abs(shares([trials[0], trials[2]], trials, judging).sum() - 1) < 1e-9
@@ -57,7 +75,8 @@ def test_a_label_that_was_hard_to_draw_counts_more_in_the_choice() -> None:
     ]
     for heavy, best in ((0, 0), (1, 1)):
         weights = np.where(np.repeat([0, 1], 200) == heavy, 20.0, 1.0)
-        found = shares(trials, trials, Judges(np.zeros(400), weights, old, np.ones(200), NUMBERS, "squared"))
+        judging = Judges(np.zeros(400), weights, np.zeros(400, dtype=bool), old, np.ones(200), NUMBERS, "squared")
+        found = shares(trials, trials, judging)
         assert found.argmax() == best
 
 
