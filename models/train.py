@@ -2,36 +2,33 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from models.accelerate import N_TREES, record_engines
-from models.average import averaged
+from models.accelerate import record_engines
 from models.balance import balanced
-from models.choice import Candidate, Trial, judges, shares, snapshot_model, try_out
+from models.choice import Candidate, Judges, Trial, judges, shares, try_out
 from models.lessons import Lessons, lessons
-from models.loss import per_row
-from models.pipeline import build, learner, member
-from models.recipe import RECIPES, SNAPSHOT, still_old
-from models.teach import one_thread, teach
+from models.members import Chosen, Count, assemble
+from models.pipeline import build, member
+from models.recalibrate import calibrator
+from models.recipe import RECIPES, SNAPSHOT
+from models.teach import teach
+from models.told import How, Serving, agreement, holdout_loss, settings
 from records.errors import BadSettings
 from records.generation import FitRecord, StepEngine
 from records.schema import Schema
 
 Floats = NDArray[np.float64]
-Serving = Literal["accelerated", "stock"]
-Count = Callable[[str, int, int], None]
 FEWEST_LABELS = 12
 CHOICE_ROWS = 5_000
 ASIDE_ROWS = 2_000
-MEMBER_ROWS = 50_000
-AGREEMENT_ROWS = 4_000
 
 
 class Challenge(NamedTuple):
@@ -44,16 +41,6 @@ class Challenge(NamedTuple):
     fit: FitRecord
     candidates: tuple[FitRecord, ...]
     taught: pd.DataFrame
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """How pipelines are fitted: the loss that decides, the seed, who serves, and whether classes count the same."""
-
-    loss: str
-    seed: int
-    serving: Serving
-    balance: bool = False
 
 
 def fit(
@@ -89,10 +76,10 @@ def fit(
         ("rows", str(len(train))),
         ("rows after weighting", str(n_taught)),
         ("seed", str(seed)),
-        *_settings(pipeline),
-        *(_agreement(train, holdout, schema, estimator, how) if accelerated else ()),
+        *settings(pipeline),
+        *(agreement(train, holdout, schema, estimator, how) if accelerated else ()),
     )
-    held = _holdout_loss(pipeline, holdout, schema, loss)
+    held = holdout_loss(pipeline, holdout, schema, loss)
     return pipeline, FitRecord(estimator, recipe, params, engines(), seconds, loss, held)
 
 
@@ -124,20 +111,19 @@ def challenge(
     they are set aside. Neither audit rows nor the holdout choose, and as the choice is a little optimistic, audit
     labels judge it. With fewer than 12 labels nothing can be chosen: the first estimator on "all data" is taken.
 
-    The members of the average then learn from all labels and at most 50 000 snapshot rows; with serving "stock" they
-    are fitted by plain scikit-learn. `cores` (all by default, one where there are fewer than four) changes the time
-    alone. `count(what, done, of)` is told
-    the progress. Raises `BadData` when the rows cannot teach.
+    The members of the average then learn from all labels and at most 50 000 snapshot rows (`models.members.assemble`);
+    with serving "stock" they are fitted by plain scikit-learn. Where the labels clearly show that its chances are too
+    high or too low, they are put right (`models.recalibrate.calibrator`). `cores` (all by default, one where there are
+    fewer than four) changes the time alone. `count(what, done, of)` is told the progress. Raises `BadData` when the
+    rows cannot teach.
     """
     if not estimators:
         raise BadSettings("there is no estimator to choose from; name one in training.estimators")
     how = How(loss, seed, serving, balance)
     tell: Count = count or (lambda *_: None)
     now = batch if batch is not None else labelled.head(0)
-    corrected: str | None = None
-    chosen: list[tuple[Candidate, float]]
     if len(labelled) < FEWEST_LABELS:
-        chosen = [(Candidate(RECIPES[0], estimators[0]), 1.0)]
+        chosen = Chosen(((Candidate(RECIPES[0], estimators[0]), 1.0),))
         why = f"default: {len(labelled)} labels are too few to choose"
         records: tuple[FitRecord, ...] = ()
     else:
@@ -146,18 +132,35 @@ def challenge(
         judging = judges(labelled, aside, ground, schema, loss=loss)
         trials = try_out(ground, aside, estimators, judging, seed=seed, cores=cores or _cores(), count=tell)
         first = min(trials[: len(estimators)], key=lambda trial: trial.old_loss if len(aside) else trial.loss)
-        alone, corrected = first.old_loss, first.candidate.estimator
+        alone = first.old_loss
         able = [trial for trial in trials if np.isfinite(trial.loss)]
         faithful = [trial for trial in able if trial.old_loss - alone <= forgetting]
         able = faithful or [min(able, key=lambda trial: trial.old_loss)]
         counted = shares(able, trials, judging)
-        chosen = [(trial.candidate, float(share)) for trial, share in zip(able, counted, strict=True) if share > 0]
-        chosen.sort(key=lambda pair: -pair[1])
+        chosen = Chosen(_ranked(able, counted), first.candidate.estimator, _calibrator(able, counted, judging, how))
         why = f"{len(labelled)} labels in 3 folds"
-        records = _records(trials, ground, alone, dict(chosen), schema, how)
-    pipeline, record, taught = _average(snapshot_train, holdout, labelled, now, schema, chosen, corrected, how, tell)
+        records = _records(trials, ground, alone, dict(chosen.shares), schema, how)
+    pipeline, record, taught = assemble(snapshot_train, holdout, labelled, now, schema, chosen, how, tell)
     record = replace(record, params=(*record.params, ("chosen by", why)))
     return Challenge(pipeline, record, records or (record,), taught)
+
+
+def _ranked(trials: Sequence[Trial], counted: Floats) -> tuple[tuple[Candidate, float], ...]:
+    pairs = [(trial.candidate, float(share)) for trial, share in zip(trials, counted, strict=True) if share > 0]
+    return tuple(sorted(pairs, key=lambda pair: -pair[1]))
+
+
+def _calibrator(trials: Sequence[Trial], counted: Floats, judging: Judges, how: How) -> Pipeline | None:
+    """What puts the chances right that an average gives the labels, in scikit-learn's order of the classes.
+
+    Where classes are to count the same, chances are off on purpose.
+    """
+    if judging.schema.task == "regression" or how.balance:
+        return None
+    said = np.asarray(np.tensordot(counted, np.stack([trial.on_labels for trial in trials]), 1), dtype=float)
+    order = np.argsort(judging.schema.classes)
+    places = np.argsort(order)[np.asarray(judging.labels, dtype=np.intp)]
+    return calibrator(said[:, order], places, judging.label_weights, seed=how.seed)
 
 
 def _cores() -> int:
@@ -175,86 +178,6 @@ def _set_aside(
     rest = order[~np.isin(order, aside)][:CHOICE_ROWS]
     kept, old = (snapshot.iloc[rows].sort_values(schema.time, kind="stable") for rows in (aside, rest))
     return kept, old
-
-
-def _average(
-    snapshot: pd.DataFrame,
-    holdout: pd.DataFrame,
-    labelled: pd.DataFrame,
-    now: pd.DataFrame,
-    schema: Schema,
-    chosen: Sequence[tuple[Candidate, float]],
-    corrected: str | None,
-    how: How,
-    tell: Count,
-) -> tuple[Pipeline, FitRecord, pd.DataFrame]:
-    """Fit the chosen candidates on everything and make one pipeline of them."""
-    begun = time.perf_counter()
-    old = still_old(snapshot, labelled, schema)
-    if len(old) > MEMBER_ROWS:
-        drawn = np.random.default_rng(how.seed).permutation(len(old))[:MEMBER_ROWS]
-        old = old.iloc[np.sort(drawn)]
-    ground = lessons(old, labelled, now, schema, balance=how.balance, seed=how.seed)
-    members, engines, rows, counts = (
-        [],
-        [StepEngine("prepare", "ColumnTransformer", False, "scikit-learn's own class")],
-        0,
-        [],
-    )
-    total = np.zeros(len(old) + len(labelled))
-    accelerated = how.serving == "accelerated"
-    base = None
-    if corrected is not None and any(candidate.recipe.corrects for candidate, _ in chosen):
-        base = snapshot_model(ground, corrected, schema, seed=how.seed, accelerated=accelerated, n_trees=N_TREES)
-    for number, (candidate, share) in enumerate(chosen, start=1):
-        X, y, weights = ground.training_set(candidate.recipe)
-        one = member(
-            schema,
-            ground.prepared,
-            candidate.estimator,
-            seed=how.seed,
-            corrected=base if candidate.recipe.corrects else None,
-            accelerated=accelerated,
-        )
-        with one_thread(candidate.estimator), record_engines(Pipeline([("model", learner(one))])) as heard:
-            counts.append(teach(one, X, y, weights, schema, seed=how.seed, every_class=True))
-        name = "model" if len(chosen) == 1 else f"model {number}"
-        engines += [replace(engine, step=name) for engine in heard()]
-        members.append(one)
-        total += share * weights
-        rows = len(y)
-        tell("members", number, len(chosen))
-    if len(members) == 1:
-        pipeline = Pipeline([("prepare", ground.prepared), *members[0].steps])
-    else:
-        y = np.concatenate([ground.old_answers, ground.new_answers])
-        _, first = np.unique(y.astype(str), return_index=True)
-        X = np.vstack([ground.old, ground.new])[first]
-        model = averaged(members, np.array([share for _, share in chosen]), X, y[first], schema.task)
-        pipeline = Pipeline([("prepare", ground.prepared), ("model", model)])
-    main = chosen[0][0]
-    params = (
-        ("rows", str(rows)),
-        ("rows after weighting", ", ".join(map(str, counts))),
-        ("seed", str(how.seed)),
-        *(("members", f"{len(members)}") for _ in members[1:2]),
-        *((f"member {n}", f"{c.estimator} on {c.recipe.name}, {share:.2f}") for n, (c, share) in enumerate(chosen, 1)),
-        *_settings(members[0]),
-        *(_agreement(snapshot, holdout, schema, main.estimator, how) if how.serving == "accelerated" else ()),
-    )
-    seconds = time.perf_counter() - begun
-    held = _holdout_loss(pipeline, holdout, schema, how.loss)
-    record = FitRecord(
-        _listed(candidate.estimator for candidate, _ in chosen),
-        _listed(candidate.recipe.name for candidate, _ in chosen),
-        params,
-        tuple(engines),
-        seconds,
-        how.loss,
-        held,
-    )
-    taught = pd.concat([part for part in (old, labelled) if len(part)])[[*schema.production, schema.target]]
-    return pipeline, record, taught.assign(weight=total)[total > 0].reset_index(drop=True)
 
 
 def _records(
@@ -284,44 +207,3 @@ def _records(
         )
         for trial in trials
     )
-
-
-def _listed(names: Iterable[str]) -> str:
-    """A name, or several as one text.
-
-    >>> _listed(["linear", "extra_trees", "linear"])
-    'average of linear, extra_trees'
-    """
-    different = list(dict.fromkeys(names))
-    return different[0] if len(different) == 1 else f"average of {', '.join(different)}"
-
-
-def _settings(pipeline: Pipeline) -> tuple[tuple[str, str], ...]:
-    """What the estimator was set to, apart from its defaults."""
-    model = learner(pipeline)
-    default, settings = type(model)().get_params(deep=False), model.get_params(deep=False)
-    return tuple((f"model.{name}", str(value)) for name, value in settings.items() if value != default[name])
-
-
-def _holdout_loss(pipeline: Pipeline, holdout: pd.DataFrame, schema: Schema, loss: str) -> float:
-    held = per_row(pipeline, holdout, schema, loss)
-    return float(held.mean()) if len(held) else float("nan")
-
-
-def _agreement(
-    train: pd.DataFrame, holdout: pd.DataFrame, schema: Schema, estimator: str, how: How
-) -> tuple[tuple[str, str], ...]:
-    """The holdout loss of both engines, fitted on the same few rows: their scores should agree."""
-    generator = np.random.default_rng(how.seed)
-    few = train.iloc[np.sort(generator.permutation(len(train))[:AGREEMENT_ROWS])]
-    test = holdout.iloc[np.sort(generator.permutation(len(holdout))[:AGREEMENT_ROWS])]
-    if estimator == "boosting" or (schema.task == "classification" and few[schema.target].nunique() < 2):
-        return ()
-    said = []
-    for engine in ("accelerated", "stock"):
-        pipeline = build(schema, estimator, seed=how.seed, accelerated=engine == "accelerated")
-        answers = few[schema.target].to_numpy()
-        teach(pipeline, few[list(schema.features)], answers, None, schema, seed=how.seed)
-        average = _holdout_loss(pipeline, test, schema, how.loss)
-        said.append((f"agreement.{engine} {how.loss} on {len(few)} rows", f"{average:.5f}"))
-    return tuple(said)

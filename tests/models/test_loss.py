@@ -15,7 +15,8 @@ from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 from models.loss import brier, log, opinion, per_row, zero_one
 from models.predictions import probabilities
 from models.reasons import doubt, kinds, uncertainty
-from models.train import Serving, fit
+from models.told import Serving
+from models.train import fit
 from records.errors import BadData, BadSettings
 from records.schema import Schema
 from tests.models.conftest import DELAYS, FLIGHTS, flights

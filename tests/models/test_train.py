@@ -9,7 +9,8 @@ from models.accelerate import is_accelerated
 from models.loss import per_row
 from models.recipe import RECIPES
 from models.serialization import serialization
-from models.train import Challenge, Serving, challenge, fit
+from models.told import Serving
+from models.train import Challenge, challenge, fit
 from records.errors import BadData, BadSettings
 from records.schema import Schema
 from tests.models.conftest import DELAYS, FLIGHTS, flights

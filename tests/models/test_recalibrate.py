@@ -1,0 +1,80 @@
+"""Chances that the labels show to be off are put right, and no others."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeClassifier
+
+from models.loss import brier
+from models.predictions import probabilities
+from models.recalibrate import calibrator, recalibrated
+from models.serialization import serialization
+from models.train import challenge
+from tests.models.conftest import FLIGHTS, flights
+
+Floats = NDArray[np.float64]
+
+
+def world(n: int, *, slope: float, seed: int = 0) -> tuple[Floats, NDArray[np.intp]]:
+    """True answers, and chances whose logits are `slope` times too steep."""
+    rng = np.random.default_rng(seed)
+    truth = rng.beta(2, 3, n)
+    said = expit(slope * logit(truth))
+    return np.column_stack([1 - said, said]), (rng.random(n) < truth).astype(np.intp)
+
+
+def test_chances_far_too_steep_are_put_right() -> None:
+    said, right = world(400, slope=4.0)
+    found = calibrator(said, right, np.ones(400), seed=0)
+    assert found is not None
+    fresh, truth = world(5_000, slope=4.0, seed=1)
+    assert brier(found.predict_proba(fresh[:, 1:]), truth).mean() < brier(fresh, truth).mean() - 0.02
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_good_chances_are_left_alone(seed: int) -> None:
+    said, right = world(400, slope=1.0, seed=seed)
+    assert calibrator(said, right, np.ones(400), seed=seed) is None
+
+
+def test_few_labels_or_few_of_a_class_show_nothing() -> None:
+    said, right = world(400, slope=4.0)
+    assert calibrator(said[:59], right[:59], np.ones(59), seed=0) is None
+    rare = np.flatnonzero(right == 1)[9:]
+    kept = np.setdiff1d(np.arange(400), rare)
+    assert calibrator(said[kept], right[kept], np.ones(len(kept)), seed=0) is None
+
+
+def test_a_model_put_right_says_what_the_calibrator_makes_of_its_chances_and_is_kept_safely() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 2)), np.repeat(["a", "b", "c"], 100)
+    model = DecisionTreeClassifier(max_depth=2, random_state=0).fit(X, y)
+    said = np.asarray(model.predict_proba(X), dtype=float)
+    steep = said**4 / (said**4).sum(axis=1, keepdims=True)
+    found = calibrator(steep, np.repeat(np.arange(3), 100), np.ones(300), seed=0)
+    assert found is not None
+    first = np.array([0, 100, 200])
+    whole = recalibrated(model, found, X[first], y[first])
+    assert list(whole.classes_) == ["a", "b", "c"]
+    assert np.allclose(whole.predict_proba(X), found.predict_proba(said))
+    assert serialization(Pipeline([("model", whole)]))["serialization_format"] == "skops"
+
+
+@pytest.mark.parametrize("serving", ["stock", "accelerated"])
+def test_a_challenger_whose_chances_are_off_is_put_right_and_says_so(serving: Any) -> None:
+    """Every second label is a coin: what the snapshot and a few leaves make of it is far too sure."""
+    labelled = flights(300, seed=14, flipped=True, start="2013-03-01").assign(inclusion=0.2)
+    how: dict[str, Any] = {"estimators": ("boosting",), "loss": "brier", "seed": 0, "cores": 1, "serving": serving}
+    coin = np.random.default_rng(0).random(300) < 0.5
+    labelled.loc[coin, "late"] = np.random.default_rng(1).permutation(labelled.loc[coin, "late"].to_numpy())
+    came = challenge(flights(600, seed=12), flights(200, seed=13), labelled, FLIGHTS, **how)
+    params = dict(came.fit.params)
+    assert "recalibrated" in params
+    chances = probabilities(came.pipeline, labelled, FLIGHTS)
+    assert np.allclose(chances.sum(axis=1), 1)
+    balanced = challenge(flights(600, seed=12), flights(200, seed=13), labelled, FLIGHTS, balance=True, **how)
+    assert "recalibrated" not in dict(balanced.fit.params)
