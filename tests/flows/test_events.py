@@ -8,14 +8,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from deploy import bots
 from deploy.ports import free_ports
+from flows.automations import automate, forget
 from flows.deployments import register
 from flows.events import ALARM, READY, tell_alarm, tell_verdict
 from flows.learn import learn
@@ -132,7 +135,7 @@ def test_an_alarm_is_told_once_and_reaches_a_chat_as_text(real, prefect_server):
         with pytest.raises(BadSettings, match="no block 'custom-webhook/absent'"):
             register([real.folder], work_pool="driftloop-test", notify="custom-webhook/absent")
         done = register([real.folder], work_pool="driftloop-test", notify="custom-webhook/chat-of-the-test")
-        assert len(done.automations) == 2
+        assert len(done.automations) == 3
         assert tell_alarm(site, item.request.window)
         assert not tell_alarm(site_of(real), item.request.window)
         assert wait(lambda: heard, seconds=60)
@@ -145,6 +148,49 @@ def test_an_alarm_is_told_once_and_reaches_a_chat_as_text(real, prefect_server):
     assert event["payload"]["reason"] in said["text"].replace("&lt;", "<").replace("&gt;", ">")
     assert "channel" in event["payload"]["columns"]
     assert "<" not in said["text"].split("report:")[0]
+
+
+def test_a_run_whose_process_is_gone_is_ended_and_one_that_is_heard_of_is_not(first_day, prefect_server):
+    """The heartbeats are what Prefect's engine sends, and then does not send any more."""
+    from prefect.client.orchestration import get_client
+    from prefect.events import emit_event
+    from prefect.states import Running
+
+    settings = first_day.folder / "driftloop.toml"
+    register([settings], work_pool="driftloop-test")
+    with get_client(sync_client=True) as client:
+        ids = {flow: client.read_deployment_by_name(f"{flow}/payments").id for flow in ("watch", "learn", "backfill")}
+        automate(client, "payments", ids, None, patience=timedelta(seconds=20))
+        lost, alive, strange = (
+            client.create_flow_run_from_deployment(ids["watch"], state=Running()),
+            client.create_flow_run_from_deployment(ids["learn"], state=Running()),
+            client.create_flow_run_from_deployment(ids["watch"], state=Running()),
+        )
+
+        def beat(run: Any, deployment: str) -> None:
+            related = {"prefect.resource.id": f"prefect.deployment.{deployment}", "prefect.resource.role": "deployment"}
+            emit_event(
+                "prefect.flow-run.heartbeat",
+                resource={"prefect.resource.id": f"prefect.flow-run.{run.id}"},
+                related=[related],
+            )
+
+        def state(run: Any) -> str:
+            return str(client.read_flow_run(run.id).state_name)
+
+        beat(lost, str(ids["watch"]))
+        beat(strange, str(uuid4()))  # a run of somebody else's deployment
+
+        def ended() -> bool:
+            beat(alive, str(ids["learn"]))
+            return state(lost) == "Crashed"
+
+        assert wait(ended, seconds=120)
+        assert (state(alive), state(strange)) == ("Running", "Running")
+        for run in (alive, strange):
+            client.delete_flow_run(run.id)
+        forget(client, "payments")
+        assert client.read_automations_by_name("driftloop payments: end lost runs") == []
 
 
 def test_a_verdict_is_told_once(learned, prefect_server):
