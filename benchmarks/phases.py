@@ -33,27 +33,35 @@ def ended(
     strike = None
     if act or outside:
         strike = Strike(partial(_struck, place, act or partial(_ask, there)), number, name)
+    _clear(place)
     process = _started(place, phase, strike, passed)
-    while process.is_alive():
-        if here.poll(0.02) and outside is not None:
-            here.recv()
-            outside()
-            here.send(True)
-    process.join()
+    try:
+        while process.is_alive():
+            if here.poll(0.02) and outside is not None:
+                here.recv()
+                outside()
+                here.send(True)
+    finally:
+        process.kill()  # it may wait for what will not come; one that has ended is ended
+        process.join()
     return process.exitcode
 
 
 def together(place: Place, phase: Phase) -> list[int]:
     """Run a phase in two processes that start at the same time, and return their exit codes."""
+    _clear(place)
     both = [_started(place, phase, None, None) for _ in range(2)]
     for process in both:
         process.join()
     return [process.exitcode or 0 for process in both]
 
 
-def _started(place: Place, phase: Phase, strike: Strike | None, passed: Path | None) -> BaseProcess:
+def _clear(place: Place) -> None:
     place.said.unlink(missing_ok=True)
     place.struck.unlink(missing_ok=True)
+
+
+def _started(place: Place, phase: Phase, strike: Strike | None, passed: Path | None) -> BaseProcess:
     process = _PROCESSES.Process(target=run_phase, args=(place, phase, strike, passed))
     process.start()
     return process

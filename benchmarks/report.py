@@ -111,11 +111,12 @@ def command(name: str, given: Sequence[str]) -> str:
     >>> command("streams", ["../data/sky.parquet", "--target", "rain", "--page", "docs/sky.md"])
     'python -m benchmarks.streams sky.parquet --target rain'
     """
-    shown = list(given)
+    shown = [word for word in given if not word.startswith("--page=")]
     if "--page" in shown:
         place = shown.index("--page")
         del shown[place : place + 2]
-    return shlex.join(["python", "-m", f"benchmarks.{name}", *(Path(word).name for word in shown)])
+    words = [Path(word).name if word.endswith(".parquet") else word for word in shown]
+    return shlex.join(["python", "-m", f"benchmarks.{name}", *words])
 
 
 def machine() -> str:

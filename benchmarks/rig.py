@@ -59,14 +59,13 @@ class Rig:
         """A folder with its people on this Label Studio."""
         return Place(folder, self.label_studio.url, self.token)
 
-    @property
     def api(self) -> httpx.Client:
-        """A client of Label Studio."""
+        """Return a client of Label Studio."""
         return client(self.home)
 
     def clear(self) -> None:
         """Delete every project."""
-        with self.api as api:
+        with self.api() as api:
             for project in projects(api):
                 api.delete(f"/api/projects/{project}/").raise_for_status()
 
@@ -75,7 +74,7 @@ class Rig:
         site = place.site()
         truth = pd.read_parquet(place.folder / "truth.parquet").set_index("id")["fraud"]
         (item,) = site.ledger.requests.open(site.model)
-        with self.api as api:
+        with self.api() as api:
             for key, task in item.task_ids:
                 body = {"result": answers.write(truth[key], site.schema), "lead_time": 5.0}
                 api.post(f"/api/tasks/{task}/annotations/", json=body).raise_for_status()

@@ -26,7 +26,8 @@ ABOUT = (
     "`make up`'s services on loopback; two models with their `watch` and their `learn` on a schedule of one minute,"
     " one worker, and bots that answer whatever Label Studio shows them. Production changes for good after a third of"
     " the time. Afterwards what Prefect, the ledger, Label Studio and MLflow say is compared."
-    " [exchange](benchmarks/exchange.md) tells what kills and faults of the network do to tasks and answers."
+    " [faults](benchmarks/faults.md) tells what kills and services that are away do to the loop,"
+    " [exchange](benchmarks/exchange.md) what kills and faults of the network do to tasks and answers."
 )
 MODELS = ("payments-a", "payments-b")
 N_ROWS = 400

@@ -8,7 +8,7 @@ from typing import Literal
 from flows.site import Site
 from flows.watch import Run, by_hand, watch
 from records.drift import Alarm
-from records.errors import BadData, BadSettings, Conflict, EmptyWindow, ServiceDown
+from records.errors import BadData, BadSettings, Conflict, DriftloopError, EmptyWindow
 from records.label import LabelRequest
 from records.window import Window, last_complete, windows_between
 
@@ -63,15 +63,19 @@ def overdue(site: Site, until: datetime) -> tuple[Window, ...]:
     if not seen:
         return ()
     every = windows_between(seen[0].start, until, length=grid.length, anchor=grid.anchor)
-    on_grid = {one for one in done if one == last_complete(one.end, length=grid.length, anchor=grid.anchor)}
-    covered = max((window.end for window in done - on_grid), default=seen[0].start)
-    return tuple(window for window in every if window not in done and window.start >= covered)
+    otherwise = done - {one for one in done if one == last_complete(one.end, length=grid.length, anchor=grid.anchor)}
+    return tuple(
+        window
+        for window in every
+        if window not in done and not any(one.start < window.end and window.start < one.end for one in otherwise)
+    )
 
 
 def catch_up(site: Site, window: Window, *, run: Run = by_hand) -> Iterator[Filled]:
     """Watch what is overdue among the `windows.catch_up` windows before one, and yield what became of each.
 
-    Where a service is away it ends there, so that the window itself can still be looked at; the next call tries again.
+    Nothing is raised, so that the window itself can still be looked at: where something is away or refuses us, it ends
+    there, and the next call tries again. A window without rows is tried again, too: rows may come late.
     """
     farthest = window.start - site.settings.windows.catch_up * window.length
     for late in overdue(site, window.start):
@@ -79,7 +83,7 @@ def catch_up(site: Site, window: Window, *, run: Run = by_hand) -> Iterator[Fill
             continue
         try:
             yield _fill(site, late, run)
-        except ServiceDown as error:
+        except DriftloopError as error:
             yield Filled(late, "failed", str(error))
             return
 

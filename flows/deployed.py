@@ -71,8 +71,9 @@ def watch(settings: str, moment: datetime | None = None) -> State[Any]:  # noqa:
     window = site.settings.window_at(_moment())
     late = []
     for item in catch_up(site, window, run=as_task):
-        late.append(item)
         tell_alarm(site, item.window)
+        if item.outcome != "empty":
+            late.append(item)
     if late:
         publish_filled(site, late)
     try:

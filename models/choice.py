@@ -17,7 +17,8 @@ from models.lessons import Lessons
 from models.loss import of_predictions
 from models.pipeline import member
 from models.predictions import of_matrix, truths
-from models.recipe import RECIPES, SNAPSHOT, STEADY, Recipe
+from models.recipe import RECIPES, SNAPSHOT, STEADY, Recipe, positions
+from models.shift import MOST, likelihood_ratio
 from models.teach import one_thread, teach
 from records.errors import BadData
 from records.schema import Schema
@@ -32,7 +33,8 @@ CLEARLY = 2.0
 PAST = 3.0
 """By how many standard errors the snapshot's model must lose more on the latest labels than on old rows to be past."""
 LATEST_WINDOWS = 1.0
-FEWEST_LATEST = 10
+FEWEST_LATEST = 20.0
+LEAST_COVERED = 0.5
 FAMILY_LABELS = 30.0
 """As how many labels the old rows count in saying which estimators suit these data at all."""
 OWN_LABELS = 30.0
@@ -68,7 +70,8 @@ class Trial:
 class Judges:
     """The rows that judge: labels and old rows set aside, as truths and weights, and the loss.
 
-    `latest` are the labels of this window and the one before.
+    `latest` are the labels of about this window and the one before. `likeness` is how many times as likely each old row
+    is among them, (n_old,); it is empty where they are too few to tell.
     """
 
     labels: NDArray[np.float64] | NDArray[np.intp]
@@ -78,6 +81,7 @@ class Judges:
     old_weights: Floats
     schema: Schema
     loss: str
+    likeness: Floats = field(default_factory=lambda: np.empty(0))
 
     def of_labels(self, said: Floats) -> float:
         """The mean loss on labels."""
@@ -88,15 +92,22 @@ class Judges:
         return _mean(of_predictions(said, self.old, self.schema, self.loss), self.old_weights)
 
 
-def judges(labelled: pd.DataFrame, aside: pd.DataFrame, lessons: Lessons, schema: Schema, *, loss: str) -> Judges:
+def judges(
+    labelled: pd.DataFrame, aside: pd.DataFrame, lessons: Lessons, schema: Schema, *, loss: str, seed: int
+) -> Judges:
     """Return the rows that judge; a label counts 1 / inclusion, the less the older, and classes alike if wanted."""
-    weights = 0.5 ** (lessons.ages / CHOICE_HALVING) / labelled["inclusion"].to_numpy(dtype=float)
+    drawn = 1 / labelled["inclusion"].to_numpy(dtype=float)
+    weights, latest = drawn * 0.5 ** (lessons.ages / CHOICE_HALVING), lessons.ages <= LATEST_WINDOWS
     even: Floats = np.ones(len(aside))
     if lessons.balance:
         weights = balanced(labelled[schema.target].to_numpy(), weights)
         even = balanced(aside[schema.target].to_numpy(), even)
-    latest = lessons.ages <= LATEST_WINDOWS
-    return Judges(truths(labelled, schema), weights, latest, truths(aside, schema), even, schema, loss)
+    likeness: Floats = np.empty(0)
+    if len(aside) >= FEWEST_LATEST and _effective(drawn[latest]) >= FEWEST_LATEST:
+        n = int(latest.sum())
+        now = lessons.new[latest][positions(drawn[latest], n=n, seed=seed)]
+        likeness = likelihood_ratio(lessons.prepared.transform(aside[list(schema.features)]), now, seed=seed)
+    return Judges(truths(labelled, schema), weights, latest, truths(aside, schema), even, schema, loss, likeness)
 
 
 def try_out(
@@ -158,8 +169,7 @@ def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> 
     family = {trial.candidate.estimator: trial.on_old for trial in every if trial.candidate.recipe == SNAPSHOT}
     n_labels, n_old = len(judging.labels), len(judging.old)
     past = is_past(every, judging)
-    effective = judging.label_weights.sum() ** 2 / (judging.label_weights**2).sum()
-    say = np.array([effective, FAMILY_LABELS, OWN_LABELS]) * [True, not past, not past]
+    say = np.array([_effective(judging.label_weights), FAMILY_LABELS, OWN_LABELS]) * [True, not past, not past]
     say = say / say.sum()
 
     def loss(said: Floats) -> float:
@@ -179,19 +189,24 @@ def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> 
 def is_past(every: Sequence[Trial], judging: Judges) -> bool:
     """Return whether the snapshot tells little about today: no old row holds, or its own model fails, for any reason.
 
-    The best model of the snapshot alone fails when it loses more on the latest labels, at least ten, than on old rows
-    set aside, by over three standard errors of the difference.
+    The best model of the snapshot alone fails when it loses more on the latest labels than on old rows set aside, by
+    over three standard errors of the difference. Old rows count by how likely they are among the labels, which may be
+    of a few slices only. Fewer than 20 effective labels or old rows, or old rows that cover less than half of what the
+    labels are like, show nothing.
     """
     if not len(judging.old):
         return True
+    if not len(judging.likeness) or judging.likeness.mean() < LEAST_COVERED:
+        return False
     best = min((one for one in every if one.candidate.recipe == SNAPSHOT), key=lambda one: one.old_loss)
     latest = judging.latest
-    if latest.sum() < FEWEST_LATEST:
+    alike = judging.old_weights * np.clip(judging.likeness / judging.likeness.mean(), 0.0, MOST)
+    if min(_effective(alike), _effective(judging.label_weights[latest])) < FEWEST_LATEST:
         return False
     now = of_predictions(best.on_labels[latest], judging.labels[latest], judging.schema, judging.loss)
     before = of_predictions(best.on_old, judging.old, judging.schema, judging.loss)
     means, errors = zip(
-        _mean_and_error(now, judging.label_weights[latest]), _mean_and_error(before, judging.old_weights), strict=True
+        _mean_and_error(now, judging.label_weights[latest]), _mean_and_error(before, alike), strict=True
     )
     return bool(means[0] - means[1] > PAST * np.hypot(*errors) > 0)
 
@@ -260,6 +275,10 @@ def _judged(trial: Trial, judging: Judges) -> Trial:
 
 def _no_predictions(n_rows: int, schema: Schema) -> Floats:
     return np.zeros((n_rows, len(schema.classes)) if schema.task == "classification" else n_rows)
+
+
+def _effective(weights: Floats) -> float:
+    return float(weights.sum() ** 2 / (weights**2).sum()) if len(weights) else 0.0
 
 
 def _mean_and_error(losses: Floats, weights: Floats) -> tuple[float, float]:

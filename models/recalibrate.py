@@ -27,20 +27,26 @@ def calibrator(said: Floats, right: Places, weights: Floats, *, seed: int) -> Pi
 
     `said` (n_labels, n_classes) are chances by models that had not seen the label, `right` the true class's column,
     `weights` (n_labels,) how much each label counts. It is a logistic regression on the logits (Platt 1999), needed if,
-    cross-fitted in five folds, it lowers the Brier score by over two standard errors. Fewer than 60 labels, or than 10
-    of a class, show nothing. What it takes is what a stacking classifier hands on: of two classes the second's chance.
+    cross-fitted in five folds, it lowers the Brier score by over two standard errors. Fewer than 60 labels (effective
+    ones, (sum w)² / sum(w²)), or than 10 of a class, show nothing. What it takes is what a stacking classifier hands
+    on: of two classes the second's chance.
     """
     n_classes = said.shape[1]
-    if len(right) < FEWEST_LABELS or np.bincount(right, minlength=n_classes).min() < FEWEST_OF_CLASS:
+    effective = weights.sum() ** 2 / (weights**2).sum()
+    if effective < FEWEST_LABELS or np.bincount(right, minlength=n_classes).min() < FEWEST_OF_CLASS:
         return None
-    X = said[:, 1:] if n_classes == 2 else said
     better = np.empty_like(said)
-    for taught, held in StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed).split(X, right):
-        better[held] = _fitted(X[taught], right[taught], weights[taught]).predict_proba(X[held])
+    for taught, held in StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed).split(said, right):
+        better[held] = put_right(_fitted(said[taught], right[taught], weights[taught]), said[held])
     gains = brier(said, right) - brier(better, right)
     mean = float(np.average(gains, weights=weights))
     error = float(np.sqrt(((weights * (gains - mean)) ** 2).sum()) / weights.sum())
-    return _fitted(X, right, weights) if mean > NEEDED * error else None
+    return _fitted(said, right, weights) if mean > NEEDED * error else None
+
+
+def put_right(corrected: Pipeline, said: Floats) -> Floats:
+    """Return what a calibrator makes of chances, (n_rows, n_classes) both."""
+    return np.asarray(corrected.predict_proba(_taken(said)), dtype=float)
 
 
 def recalibrated(model: BaseEstimator, corrected: Pipeline, X: Floats, y: NDArray[np.generic]) -> StackingClassifier:
@@ -55,10 +61,14 @@ def recalibrated(model: BaseEstimator, corrected: Pipeline, X: Floats, y: NDArra
     return stack
 
 
-def _fitted(X: Floats, right: Places, weights: Floats) -> Pipeline:
+def _taken(said: Floats) -> Floats:
+    return said[:, 1:] if said.shape[1] == 2 else said
+
+
+def _fitted(said: Floats, right: Places, weights: Floats) -> Pipeline:
     steps = [
         ("clip", FunctionTransformer(np.clip, kw_args={"a_min": LEAST_CHANCE, "a_max": 1 - LEAST_CHANCE})),
         ("logit", FunctionTransformer(logit)),
         ("model", LogisticRegression(C=100.0, max_iter=1000)),
     ]
-    return Pipeline(steps).fit(X, right, model__sample_weight=weights / weights.mean())
+    return Pipeline(steps).fit(_taken(said), right, model__sample_weight=weights / weights.mean())

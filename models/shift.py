@@ -20,12 +20,22 @@ N_QUANTILES = 101
 def importance(old: Floats, now: Floats, *, seed: int) -> Floats:
     """Return how much commoner rows like each old one are today, with a mean of 1, shape (n_old,).
 
-    Both are prepared rows, (n_old, n_columns) and (n_now, n_columns). A forest that tells old rows from those of today
-    is cross-fitted and recalibrated on its logit; the odds are the weights (Bickel, Brückner & Scheffer 2009), kept
-    within 0.1 and 10. Without rows of today all weights are 1.
+    It is `likelihood_ratio` kept within 0.1 and 10 times its mean. Without rows of today all weights are 1.
     """
     if len(old) < FEWEST_VALUES or len(now) < FEWEST_VALUES:
         return np.ones(len(old))
+    ratio = likelihood_ratio(old, now, seed=seed)
+    weights = np.clip(ratio / ratio.mean(), LEAST, MOST)
+    return np.asarray(weights / weights.mean())
+
+
+def likelihood_ratio(old: Floats, now: Floats, *, seed: int) -> Floats:
+    """Return how many times as likely a row like each old one is today, shape (n_old,).
+
+    Both are prepared rows, (n_old, n_columns) and (n_now, n_columns). A forest that tells old rows from those of today
+    is cross-fitted and recalibrated on its logit; the odds are the ratio (Bickel, Brückner & Scheffer 2009). Its mean
+    is about 1 where old rows cover what is there today, and near 0 where no old row is like it.
+    """
     X, is_now = np.vstack([old, now]), np.repeat([0, 1], [len(old), len(now)])
     folds = StratifiedKFold(3, shuffle=True, random_state=seed)
     forest = estimator("random_forest", "classification", seed=seed, n_trees=50)
@@ -33,9 +43,7 @@ def importance(old: Floats, now: Floats, *, seed: int) -> Floats:
     logit = np.log(np.clip(chance, 0.01, 0.99) / (1 - np.clip(chance, 0.01, 0.99)))[:, None]
     calibrated = make_pipeline(StandardScaler(), LogisticRegression()).fit(logit, is_now)
     likely = calibrated.predict_proba(logit[: len(old)])[:, 1]
-    odds = likely / (1 - likely)
-    weights = np.clip(odds / odds.mean(), LEAST, MOST)
-    return np.asarray(weights / weights.mean())
+    return np.asarray(likely / (1 - likely) * len(old) / len(now))
 
 
 def moved(old: pd.DataFrame, now: pd.DataFrame, schema: Schema) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from models.choice import Candidate, Judges, Trial, judges, shares, try_out
 from models.lessons import Lessons, lessons
 from models.members import Chosen, Count, assemble
 from models.pipeline import build, member
-from models.recalibrate import calibrator
+from models.recalibrate import calibrator, put_right
 from models.recipe import RECIPES, SNAPSHOT
 from models.teach import teach
 from models.told import How, Serving, agreement, holdout_loss, settings
@@ -129,7 +129,7 @@ def challenge(
     else:
         aside, rest = _set_aside(snapshot_train, still_true, schema, seed)
         ground = lessons(rest, labelled, now, schema, balance=balance, seed=seed)
-        judging = judges(labelled, aside, ground, schema, loss=loss)
+        judging = judges(labelled, aside, ground, schema, loss=loss, seed=seed)
         trials = try_out(ground, aside, estimators, judging, seed=seed, cores=cores or _cores(), count=tell)
         first = min(trials[: len(estimators)], key=lambda trial: trial.old_loss if len(aside) else trial.loss)
         alone = first.old_loss
@@ -137,7 +137,9 @@ def challenge(
         faithful = [trial for trial in able if trial.old_loss - alone <= forgetting]
         able = faithful or [min(able, key=lambda trial: trial.old_loss)]
         counted = shares(able, trials, judging)
-        chosen = Chosen(_ranked(able, counted), first.candidate.estimator, _calibrator(able, counted, judging, how))
+        chosen = Chosen(
+            _ranked(able, counted), first.candidate.estimator, _calibrator(able, counted, judging, how, forgetting)
+        )
         why = f"{len(labelled)} labels in 3 folds"
         records = _records(trials, ground, alone, dict(chosen.shares), schema, how)
     pipeline, record, taught = assemble(snapshot_train, holdout, labelled, now, schema, chosen, how, tell)
@@ -150,17 +152,30 @@ def _ranked(trials: Sequence[Trial], counted: Floats) -> tuple[tuple[Candidate, 
     return tuple(sorted(pairs, key=lambda pair: -pair[1]))
 
 
-def _calibrator(trials: Sequence[Trial], counted: Floats, judging: Judges, how: How) -> Pipeline | None:
+def _calibrator(
+    trials: Sequence[Trial], counted: Floats, judging: Judges, how: How, forgetting: float
+) -> Pipeline | None:
     """What puts the chances right that an average gives the labels, in scikit-learn's order of the classes.
 
-    Where classes are to count the same, chances are off on purpose.
+    Labels may be of a few slices only, so it must not raise the loss on old rows by more than `forgetting`. Where
+    classes are to count the same, chances are off on purpose.
     """
-    if judging.schema.task == "regression" or how.balance:
+    schema = judging.schema
+    if schema.task == "regression" or how.balance:
         return None
-    said = np.asarray(np.tensordot(counted, np.stack([trial.on_labels for trial in trials]), 1), dtype=float)
-    order = np.argsort(judging.schema.classes)
-    places = np.argsort(order)[np.asarray(judging.labels, dtype=np.intp)]
-    return calibrator(said[:, order], places, judging.label_weights, seed=how.seed)
+    order = np.argsort(schema.classes)
+    back = np.argsort(order)
+
+    def averaged(parts: Sequence[Floats]) -> Floats:
+        return np.asarray(np.tensordot(counted, np.stack(parts), 1), dtype=float)
+
+    said = averaged([trial.on_labels for trial in trials])[:, order]
+    found = calibrator(said, back[np.asarray(judging.labels, dtype=np.intp)], judging.label_weights, seed=how.seed)
+    if found is None or not len(judging.old):
+        return found
+    before = averaged([trial.on_old for trial in trials])
+    after = put_right(found, before[:, order])[:, back]
+    return found if judging.of_old(after) - judging.of_old(before) <= forgetting else None
 
 
 def _cores() -> int:

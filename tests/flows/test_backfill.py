@@ -12,7 +12,7 @@ import pytest
 from benchmarks.payments import CHANGED, QUIET, week
 from flows.backfill import catch_up, fill, missed, overdue
 from flows.watch import by_hand, watch
-from records.errors import BadSettings, ServiceDown
+from records.errors import BadSettings, NotAllowed, NotFound, ServiceDown, StorageFull
 
 FROM, TO = week(QUIET[0]).start, week(CHANGED[-1]).end
 
@@ -78,9 +78,20 @@ def test_what_an_earlier_grid_covered_was_not_missed(adopted):
     assert [window.start for window in late] == [week(QUIET[1]).start + timedelta(days=k) for k in range(7)]
 
 
-def test_where_a_service_is_away_nothing_more_is_gone_back_to_and_nothing_is_raised(adopted):
+def test_what_no_grid_covered_was_missed_whatever_came_later(adopted):
+    site = adopted.site()
+    watch(site, week(QUIET[0]))
+    watch(site, week(CHANGED[0]))
+    file = adopted.folder / "driftloop.toml"
+    file.write_text(file.read_text().replace("[windows]", "[windows]\nlength_hours = 24"))
+    late = overdue(adopted.site(), week(CHANGED[0]).end)
+    assert [window.start for window in late] == [week(QUIET[1]).start + timedelta(days=k) for k in range(7)]
+
+
+@pytest.mark.parametrize("error", [ServiceDown, NotAllowed, NotFound, StorageFull])
+def test_where_something_is_away_or_refuses_nothing_more_is_gone_back_to_and_nothing_is_raised(adopted, error):
     def broken(step, *arguments):
-        raise ServiceDown("a service is away, says the test")
+        raise error("a service is away, says the test")
 
     site = adopted.site()
     watch(site, week(QUIET[0]))

@@ -154,16 +154,17 @@ def test_a_run_whose_process_is_gone_is_ended_and_one_that_is_heard_of_is_not(fi
     """The heartbeats are what Prefect's engine sends, and then does not send any more."""
     from prefect.client.orchestration import get_client
     from prefect.events import emit_event
-    from prefect.states import Running
+    from prefect.states import Completed, Running
 
     settings = first_day.folder / "driftloop.toml"
     register([settings], work_pool="driftloop-test")
     with get_client(sync_client=True) as client:
         ids = {flow: client.read_deployment_by_name(f"{flow}/payments").id for flow in ("watch", "learn", "backfill")}
         automate(client, "payments", ids, None, patience=timedelta(seconds=20))
-        lost, alive, strange = (
+        lost, alive, strange, done = (
             client.create_flow_run_from_deployment(ids["watch"], state=Running()),
             client.create_flow_run_from_deployment(ids["learn"], state=Running()),
+            client.create_flow_run_from_deployment(ids["watch"], state=Running()),
             client.create_flow_run_from_deployment(ids["watch"], state=Running()),
         )
 
@@ -178,6 +179,9 @@ def test_a_run_whose_process_is_gone_is_ended_and_one_that_is_heard_of_is_not(fi
         def state(run: Any) -> str:
             return str(client.read_flow_run(run.id).state_name)
 
+        client.set_flow_run_state(done.id, Completed())
+        time.sleep(3)
+        beat(done, str(ids["watch"]))  # its last heartbeat was overtaken by its end
         beat(lost, str(ids["watch"]))
         beat(strange, str(uuid4()))  # a run of somebody else's deployment
 
@@ -186,7 +190,8 @@ def test_a_run_whose_process_is_gone_is_ended_and_one_that_is_heard_of_is_not(fi
             return state(lost) == "Crashed"
 
         assert wait(ended, seconds=120)
-        assert (state(alive), state(strange)) == ("Running", "Running")
+        wait(lambda: beat(alive, str(ids["learn"])), seconds=5)
+        assert (state(alive), state(strange), state(done)) == ("Running", "Running", "Completed")
         for run in (alive, strange):
             client.delete_flow_run(run.id)
         forget(client, "payments")

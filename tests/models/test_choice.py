@@ -19,7 +19,8 @@ def trials_of(
     """Candidates off by a constant on labels; on 200 old rows those of the snapshot are right and new ones off by 1."""
     noise = np.random.default_rng(seed).normal(0, 0.1, n)
     old = np.zeros(200)
-    judging = Judges(noise, np.ones(n), np.arange(n) < n_latest, old, np.ones(200), NUMBERS, "squared")
+    latest = np.arange(n) < n_latest
+    judging = Judges(noise, np.ones(n), latest, old, np.ones(200), NUMBERS, "squared", np.ones(200))
     return [
         Trial(Candidate(SNAPSHOT, "linear"), np.full(n, 0.6), old),
         Trial(Candidate(STEADY, "linear"), np.full(n, steady_error), old + 0.5),
@@ -47,11 +48,27 @@ def test_many_clear_labels_have_the_whole_average() -> None:
     assert found[2] > 0.8
 
 
-@pytest.mark.parametrize(("n_latest", "past"), [(0, False), (9, False), (10, True), (40, True)])
+@pytest.mark.parametrize(("n_latest", "past"), [(0, False), (19, False), (20, True), (40, True)])
 def test_where_the_snapshots_model_fails_on_the_latest_labels_nothing_is_steady(n_latest: int, past: bool) -> None:
     trials, judging = trials_of(0.0, 0.02, 40, n_latest=n_latest)
     assert is_past(trials, judging) == past
     assert (shares(trials, trials, judging)[1] < 0.5) == past
+
+
+def test_old_rows_that_are_unlike_the_labels_show_nothing_and_those_like_them_count() -> None:
+    """Half of the old rows are lost on as much as the labels are: where these are like them, nothing has changed."""
+    trials, judging = trials_of(0.0, 0.02, 40, n_latest=40)
+    old = np.where(np.arange(200) < 100, 0.6, 0.0)
+    judging = replace(judging, old=old)
+    assert is_past(trials, judging)
+    assert not is_past(trials, replace(judging, likeness=np.where(old > 0, 2.0, 0.0)))
+    assert not is_past(trials, replace(judging, likeness=np.full(200, 0.2)))
+    assert not is_past(trials, replace(judging, likeness=np.empty(0)))
+
+
+def test_one_label_of_great_weight_is_one_label() -> None:
+    trials, judging = trials_of(0.0, 0.02, 40, n_latest=40)
+    assert not is_past(trials, replace(judging, label_weights=np.where(np.arange(40) == 0, 100.0, 1.0)))
 
 
 def test_a_snapshot_of_which_no_row_holds_is_past() -> None:
