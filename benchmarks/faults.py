@@ -27,7 +27,7 @@ ABOUT = (
     " rows, labels, tasks, MLflow runs and versions, the alias. [exchange](exchange.md) does the same to the exchange"
     " with Label Studio alone, at random and far more often."
 )
-_N_POINTS = 18
+_N_POINTS = 14
 
 
 def measure(quick: bool, steps: Steps) -> Findings:

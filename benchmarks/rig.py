@@ -1,5 +1,6 @@
 """The real services that faults happen to: each can be taken away and brought back at the same place."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import pandas as pd
 from benchmarks.payments import N_SNAPSHOT_WEEKS, TOML, payments
 from benchmarks.remains import client, projects
 from benchmarks.victim import Place
-from deploy import services, studio
+from deploy import ports, services, studio
 from labeling import answers
 from tests import postgres
 
@@ -32,7 +33,10 @@ class Held:
         services.stop(self._running)
 
     def start(self) -> None:
-        """Start it again and wait until it answers."""
+        """Start it again and wait until it answers; another program may hold its port for a moment."""
+        deadline = time.monotonic() + _START_SECONDS
+        while ports.taken(self._service.port) and time.monotonic() < deadline:
+            time.sleep(1)
         self._running = services.start(self._service, timeout_seconds=_START_SECONDS)
 
     def restart(self) -> None:
