@@ -33,7 +33,7 @@ def regimes_of(
     It must gain on the audit labels of the drifted slices, or of the whole window if no slice was found. It must not
     lose on the snapshot's holdout. It must not clearly lose in any one slice, outside of them, in any group named in
     the settings, nor on what is kept of the labels of any earlier window, each with the minimum of labels. Old rows
-    whose answers people showed to have changed do not count.
+    whose answers people showed to have changed, now or when the champion was promoted, do not count.
     """
     inside = audit.slices != "rest"
     gaining = inside if inside.any() else ~inside
