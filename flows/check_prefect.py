@@ -1,7 +1,7 @@
 """Checks of Prefect: deployments that are missing or paused, runs that are late or stuck, slots that nobody holds."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -71,6 +71,16 @@ def runs(site: Site, repair: bool, *, patience: timedelta = STUCK) -> Iterator[C
                 yield Check("flow runs", False, f"{said} without a sign of life", advice)
         if not late and not stuck:
             yield Check("flow runs", True, "none is late or stuck")
+
+
+def end_lost(site: Site, *, patience: timedelta = STUCK) -> tuple[str, ...]:
+    """Mark the model's runs as crashed that nobody will end, and return what is said of each.
+
+    Where Prefect does not answer nothing is ended: the next call does it.
+    """
+    with suppress(ServiceDown):
+        return tuple(check.sentence for check in runs(site, True, patience=patience) if check.repaired)
+    return ()
 
 
 def slots(site: Site, repair: bool) -> Iterator[Check]:

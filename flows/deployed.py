@@ -87,8 +87,14 @@ def watch(settings: str, moment: datetime | None = None) -> State[Any]:  # noqa:
 
 @flow(name="learn", flow_run_name=_learn_name)
 def learn(settings: str, impatient: bool = False) -> State[Any]:
-    """Collect answers, and judge, retrain, compare and promote where there are enough of them."""
+    """Collect answers, and judge, retrain, compare and promote where there are enough of them.
+
+    Runs of the model that have lost their process are ended first: Prefect leaves them running for ever.
+    """
+    from flows.check_prefect import end_lost  # which knows the deployments, and they these flows
+
     site = Site(load_settings(Path(settings)))
+    end_lost(site)
     learned = learn_by(site, run=as_task, impatient=impatient)
     for item in learned:
         publish_learned(site, item)

@@ -52,9 +52,9 @@ def register(
 
     Every file is read before anything is registered. Deployments that were registered from a file of the same folders
     for a model that is not there any more are removed, unless `keep`; nobody else's are touched. What a person has
-    paused stays paused. With `automations`, ready labels start `learn` and lost runs are ended; with `notify`, a block
-    `TYPE/NAME`, people are told of alarms and verdicts too. Raises `BadSettings` for a file that cannot be used and
-    `ServiceDown` when no Prefect server answers; run it again then.
+    paused stays paused. With `automations`, ready labels start `learn`; with `notify`, a block `TYPE/NAME`, people are
+    told of alarms and verdicts too. Raises `BadSettings`
+    for a file that cannot be used and `ServiceDown` when no Prefect server answers; run it again then.
     """
     fleet = muster(paths)
     require_server()
@@ -64,14 +64,15 @@ def register(
         paused = {full_name(one) for one in ours(client) if one.paused}
         if notify:
             block_id(client, notify)  # before anything is registered
-        registered: dict[str, dict[str, UUID]] = {}
+        learners = {}
         for deployment in made:
             deployment.paused = f"{deployment.flow_name}/{deployment.name}" in paused  # else Prefect lets it run again
-            mine = registered.setdefault(deployment.name, {})
-            mine[str(deployment.flow_name)] = cast(UUID, deployment.apply())
+            made_id = deployment.apply()
+            if deployment.flow_name == "learn":
+                learners[deployment.name] = cast(UUID, made_id)
         automated: list[str] = []
-        for model, made_ids in registered.items() if automations or notify else ():
-            automated += automate(client, model, made_ids, notify)
+        for model, learner in learners.items() if automations or notify else ():
+            automated += automate(client, model, learner, notify)
         names = tuple(f"{deployment.flow_name}/{deployment.name}" for deployment in made)
         return Registered(names, () if keep else _remove_gone(client, fleet), tuple(automated))
 

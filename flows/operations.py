@@ -23,8 +23,7 @@ def deploy(
     work_pool: Annotated[str, typer.Option(help="The Prefect work pool that workers take runs from.")] = "driftloop",
     keep: Annotated[bool, typer.Option("--keep", help="Keep deployments of models that are gone.")] = False,
     automations: Annotated[
-        bool,
-        typer.Option("--automations", help="Also make automations: ready labels start learn, lost runs end."),
+        bool, typer.Option("--automations", help="Also make the automation that starts learn when labels are ready.")
     ] = False,
     notify: Annotated[
         str | None,

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
 from deploy import bots
 from deploy.ports import free_ports
-from flows.automations import automate, forget
+from flows.check_prefect import end_lost
 from flows.deployments import register
 from flows.events import ALARM, READY, tell_alarm, tell_verdict
 from flows.learn import learn
@@ -135,7 +134,7 @@ def test_an_alarm_is_told_once_and_reaches_a_chat_as_text(real, prefect_server):
         with pytest.raises(BadSettings, match="no block 'custom-webhook/absent'"):
             register([real.folder], work_pool="driftloop-test", notify="custom-webhook/absent")
         done = register([real.folder], work_pool="driftloop-test", notify="custom-webhook/chat-of-the-test")
-        assert len(done.automations) == 3
+        assert len(done.automations) == 2
         assert tell_alarm(site, item.request.window)
         assert not tell_alarm(site_of(real), item.request.window)
         assert wait(lambda: heard, seconds=60)
@@ -150,52 +149,35 @@ def test_an_alarm_is_told_once_and_reaches_a_chat_as_text(real, prefect_server):
     assert "<" not in said["text"].split("report:")[0]
 
 
-def test_a_run_whose_process_is_gone_is_ended_and_one_that_is_heard_of_is_not(first_day, prefect_server):
-    """The heartbeats are what Prefect's engine sends, and then does not send any more."""
+def test_a_run_whose_process_is_gone_is_ended_and_one_that_is_heard_of_or_done_is_not(first_day, prefect_server):
+    """The heartbeat is what Prefect's engine sends as long as a process lives."""
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.objects import State
     from prefect.events import emit_event
-    from prefect.states import Completed, Running
+    from prefect.states import Completed, Pending, Running
 
-    settings = first_day.folder / "driftloop.toml"
-    register([settings], work_pool="driftloop-test")
+    register([first_day.folder / "driftloop.toml"], work_pool="driftloop-test")
     with get_client(sync_client=True) as client:
-        ids = {flow: client.read_deployment_by_name(f"{flow}/payments").id for flow in ("watch", "learn", "backfill")}
-        automate(client, "payments", ids, None, patience=timedelta(seconds=20))
-        lost, alive, strange, done = (
-            client.create_flow_run_from_deployment(ids["watch"], state=Running()),
-            client.create_flow_run_from_deployment(ids["learn"], state=Running()),
-            client.create_flow_run_from_deployment(ids["watch"], state=Running()),
-            client.create_flow_run_from_deployment(ids["watch"], state=Running()),
-        )
-
-        def beat(run: Any, deployment: str) -> None:
-            related = {"prefect.resource.id": f"prefect.deployment.{deployment}", "prefect.resource.role": "deployment"}
-            emit_event(
-                "prefect.flow-run.heartbeat",
-                resource={"prefect.resource.id": f"prefect.flow-run.{run.id}"},
-                related=[related],
-            )
-
-        def state(run: Any) -> str:
-            return str(client.read_flow_run(run.id).state_name)
-
+        watching = client.read_deployment_by_name("watch/payments").id
+        begun: list[State[Any]] = [Running(), Pending(), Running(), Running()]
+        lost, starting, alive, done = (client.create_flow_run_from_deployment(watching, state=one) for one in begun)
         client.set_flow_run_state(done.id, Completed())
-        time.sleep(3)
-        beat(done, str(ids["watch"]))  # its last heartbeat was overtaken by its end
-        beat(lost, str(ids["watch"]))
-        beat(strange, str(uuid4()))  # a run of somebody else's deployment
+        assert end_lost(first_day.site()) == ()  # all are young
+        time.sleep(12)
+        emit_event("prefect.flow-run.heartbeat", resource={"prefect.resource.id": f"prefect.flow-run.{alive.id}"})
 
-        def ended() -> bool:
-            beat(alive, str(ids["learn"]))
-            return state(lost) == "Crashed"
+        def heard() -> bool:
+            wanted = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}}
+            told = httpx.post(f"{prefect_server.api_url}/events/filter", json=wanted, timeout=60).json()["events"]
+            return any(str(alive.id) in one["resource"]["prefect.resource.id"] for one in told)
 
-        assert wait(ended, seconds=120)
-        wait(lambda: beat(alive, str(ids["learn"])), seconds=5)
-        assert (state(alive), state(strange), state(done)) == ("Running", "Running", "Completed")
-        for run in (alive, strange):
+        assert wait(heard, seconds=60)
+        said = end_lost(first_day.site(), patience=timedelta(seconds=10))
+        states = [client.read_flow_run(run.id).state_name for run in (lost, starting, alive, done)]
+        for run in (lost, starting, alive, done):
             client.delete_flow_run(run.id)
-        forget(client, "payments")
-        assert client.read_automations_by_name("driftloop payments: end lost runs") == []
+    assert states == ["Crashed", "Crashed", "Running", "Completed"]
+    assert len(said) == 2
 
 
 def test_a_verdict_is_told_once(learned, prefect_server):
