@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,18 +76,20 @@ def strike(rig: Rig, fault: Fault, start: Path, wanted: Remains) -> Outcome:
     A ledger on PostgreSQL cannot be copied: such a model lives up to the phase first.
     """
     with _placed(rig, fault, start) as (place, held):
+        away: list[Held] = []
 
         def outside() -> None:
             if fault.where == "PostgreSQL":
                 _server(rig).restart()
+            elif held is not None and fault.returns:
+                held.restart()
             elif held is not None:
                 held.stop()
-                if fault.returns:
-                    held.start()
+                away.append(held)
 
         code = ended(place, fault.phase, fault.act, outside, name=fault.point)
-        if held is not None and not fault.returns:
-            held.start()
+        for one in away:
+            one.start()
         return judged(place, fault.phase, fault.name, fault.point, code, wanted)
 
 
@@ -101,9 +104,9 @@ def race(rig: Rig, phase: Phase, start: Path, wanted: Remains) -> Outcome:
 @contextmanager
 def _placed(rig: Rig, fault: Fault, start: Path) -> Iterator[tuple[Place, Held | None]]:
     """A copy of a state on the service that is to fail, and that service if we hold it."""
-    folder = rig.folder / "struck"
+    folder = Path(tempfile.mkdtemp(dir=rig.folder))  # a new path: MLflow's clients remember a database by its address
     apart = fault.where == "PostgreSQL"
-    shutil.copytree(rig.home.folder if apart else start, folder)
+    shutil.copytree(rig.home.folder if apart else start, folder, dirs_exist_ok=True)
     held = rig.label_studio if fault.where == "Label Studio" else None
     if fault.where == "MLflow":
         service = services.mlflow_server(
