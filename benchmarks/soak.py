@@ -26,8 +26,8 @@ ABOUT = (
     "`make up`'s services on loopback; two models with their `watch` and their `learn` on a schedule of one minute,"
     " one worker, and bots that answer whatever Label Studio shows them. Production changes for good after a third of"
     " the time. Afterwards what Prefect, the ledger, Label Studio and MLflow say is compared."
-    " [faults](benchmarks/faults.md) tells what kills and services that are away do to the loop,"
-    " [exchange](benchmarks/exchange.md) what kills and faults of the network do to tasks and answers."
+    " `python -m benchmarks.faults` kills the loop and takes its services away,"
+    " [exchange](benchmarks/exchange.md) tells what kills and faults of the network do to tasks and answers."
 )
 MODELS = ("payments-a", "payments-b")
 N_ROWS = 400
@@ -170,7 +170,7 @@ def _findings(minutes: int, done: Runs, found: Sequence[Left], *, n_ill: int) ->
         ("deployment", "runs", "completed", "crashed or failed", "cancelled", "late", "median s", "longest s"),
         done.table(),
         "Late is a start more than a minute after it was due, or none. Cancelled is one that came while the one before"
-        " it still ran: the next `learn` does its work, the next `watch` goes back to the window that was left out.",
+        " it still ran: the next `learn` does its work, and the next `watch` goes back to the window left out.",
     )
     outcome = Table(
         "What is left",
