@@ -47,6 +47,12 @@ def ended(
     return process.exitcode
 
 
+def whole(place: Place, phase: Phase, *, passed: Path | None = None) -> None:
+    """Run a phase to which nothing happens; raises `RuntimeError` if it fails all the same."""
+    if ended(place, phase, passed=passed) != 0:
+        raise RuntimeError(f"{phase} fails without any fault; nothing can be measured")
+
+
 def together(place: Place, phase: Phase) -> list[int]:
     """Run a phase in two processes that start at the same time, and return their exit codes."""
     _clear(place)

@@ -6,20 +6,20 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.parallel import Parallel, delayed
 
 from models.average import greedy_weights
-from models.balance import balanced
+from models.judges import FEWEST_LATEST, Judges
 from models.lessons import Lessons
 from models.loss import of_predictions
 from models.pipeline import member
-from models.predictions import of_matrix, truths
-from models.recipe import RECIPES, SNAPSHOT, STEADY, Recipe, positions
-from models.shift import MOST, likelihood_ratio
+from models.predictions import of_matrix
+from models.recipe import RECIPES, SNAPSHOT, STEADY, Recipe
+from models.shift import MOST
 from models.teach import one_thread, teach
+from models.weighted import effective, mean_and_error
 from records.errors import BadData
 from records.schema import Schema
 
@@ -32,15 +32,11 @@ CLEARLY = 2.0
 """By how many standard errors the steady half must raise the loss on labels to be left out."""
 PAST = 3.0
 """By how many standard errors the snapshot's model must lose more on the latest labels than on old rows to be past."""
-LATEST_WINDOWS = 1.0
-FEWEST_LATEST = 20.0
 LEAST_COVERED = 0.5
 FAMILY_LABELS = 30.0
 """As how many labels the old rows count in saying which estimators suit these data at all."""
 OWN_LABELS = 30.0
 """As how many labels they count against a candidate that loses on them."""
-CHOICE_HALVING = 4.0
-"""After how many windows a label counts half in the choice: what is true now is looked for."""
 
 
 class Candidate(NamedTuple):
@@ -66,53 +62,9 @@ class Trial:
     seconds: float = field(default=0.0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Judges:
-    """The rows that judge: labels and old rows set aside, as truths and weights, and the loss.
-
-    `latest` are the labels of about this window and the one before. `likeness` is how many times as likely each old row
-    is among them, (n_old,); it is empty where they are too few to tell.
-    """
-
-    labels: NDArray[np.float64] | NDArray[np.intp]
-    label_weights: Floats
-    latest: NDArray[np.bool_]
-    old: NDArray[np.float64] | NDArray[np.intp]
-    old_weights: Floats
-    schema: Schema
-    loss: str
-    likeness: Floats = field(default_factory=lambda: np.empty(0))
-
-    def of_labels(self, said: Floats) -> float:
-        """The mean loss on labels."""
-        return _mean(of_predictions(said, self.labels, self.schema, self.loss), self.label_weights)
-
-    def of_old(self, said: Floats) -> float:
-        """The mean loss on old rows, 0 without any."""
-        return _mean(of_predictions(said, self.old, self.schema, self.loss), self.old_weights)
-
-
-def judges(
-    labelled: pd.DataFrame, aside: pd.DataFrame, lessons: Lessons, schema: Schema, *, loss: str, seed: int
-) -> Judges:
-    """Return the rows that judge; a label counts 1 / inclusion, the less the older, and classes alike if wanted."""
-    drawn = 1 / labelled["inclusion"].to_numpy(dtype=float)
-    weights, latest = drawn * 0.5 ** (lessons.ages / CHOICE_HALVING), lessons.ages <= LATEST_WINDOWS
-    even: Floats = np.ones(len(aside))
-    if lessons.balance:
-        weights = balanced(labelled[schema.target].to_numpy(), weights)
-        even = balanced(aside[schema.target].to_numpy(), even)
-    likeness: Floats = np.empty(0)
-    if len(aside) >= FEWEST_LATEST and _effective(drawn[latest]) >= FEWEST_LATEST:
-        n = int(latest.sum())
-        now = lessons.new[latest][positions(drawn[latest], n=n, seed=seed)]
-        likeness = likelihood_ratio(lessons.prepared.transform(aside[list(schema.features)]), now, seed=seed)
-    return Judges(truths(labelled, schema), weights, latest, truths(aside, schema), even, schema, loss, likeness)
-
-
 def try_out(
     lessons: Lessons,
-    aside: pd.DataFrame,
+    X_aside: Floats,
     estimators: Sequence[str],
     judging: Judges,
     *,
@@ -125,14 +77,13 @@ def try_out(
     The same whatever the number of `cores`: candidates are spread over as many processes.
     """
     schema = judging.schema
-    X_aside = lessons.prepared.transform(aside[list(schema.features)]) if len(aside) else lessons.old[:0]
     fold = np.random.default_rng(seed).permutation(len(lessons.new)) % N_FOLDS
     alone = []
     for number, name in enumerate(estimators, start=1):
         model, trial = _alone(lessons, name, X_aside, schema, seed)
         alone.append((model, _judged(trial, judging)))
         count("models of the snapshot", number, len(estimators))
-    best = min(alone, key=lambda pair: pair[1].old_loss if len(aside) else pair[1].loss)[0]
+    best = min(alone, key=lambda pair: pair[1].old_loss if len(X_aside) else pair[1].loss)[0]
     candidates = [
         Candidate(recipe, name)
         for recipe in RECIPES
@@ -169,7 +120,7 @@ def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> 
     family = {trial.candidate.estimator: trial.on_old for trial in every if trial.candidate.recipe == SNAPSHOT}
     n_labels, n_old = len(judging.labels), len(judging.old)
     past = is_past(every, judging)
-    say = np.array([_effective(judging.label_weights), FAMILY_LABELS, OWN_LABELS]) * [True, not past, not past]
+    say = np.array([effective(judging.label_weights), FAMILY_LABELS, OWN_LABELS]) * [True, not past, not past]
     say = say / say.sum()
 
     def loss(said: Floats) -> float:
@@ -201,13 +152,11 @@ def is_past(every: Sequence[Trial], judging: Judges) -> bool:
     best = min((one for one in every if one.candidate.recipe == SNAPSHOT), key=lambda one: one.old_loss)
     latest = judging.latest
     alike = judging.old_weights * np.clip(judging.likeness / judging.likeness.mean(), 0.0, MOST)
-    if min(_effective(alike), _effective(judging.label_weights[latest])) < FEWEST_LATEST:
+    if min(effective(alike), effective(judging.label_weights[latest])) < FEWEST_LATEST:
         return False
     now = of_predictions(best.on_labels[latest], judging.labels[latest], judging.schema, judging.loss)
     before = of_predictions(best.on_old, judging.old, judging.schema, judging.loss)
-    means, errors = zip(
-        _mean_and_error(now, judging.label_weights[latest]), _mean_and_error(before, alike), strict=True
-    )
+    means, errors = zip(mean_and_error(now, judging.label_weights[latest]), mean_and_error(before, alike), strict=True)
     return bool(means[0] - means[1] > PAST * np.hypot(*errors) > 0)
 
 
@@ -220,7 +169,7 @@ def _clearly_better(one: Floats, other: Floats, trials: Sequence[Trial], judging
         )
         for weights in (one, other)
     ]
-    lead, error = _mean_and_error(losses[1] - losses[0], judging.label_weights)
+    lead, error = mean_and_error(losses[1] - losses[0], judging.label_weights)
     return lead > CLEARLY * error > 0
 
 
@@ -275,16 +224,3 @@ def _judged(trial: Trial, judging: Judges) -> Trial:
 
 def _no_predictions(n_rows: int, schema: Schema) -> Floats:
     return np.zeros((n_rows, len(schema.classes)) if schema.task == "classification" else n_rows)
-
-
-def _effective(weights: Floats) -> float:
-    return float(weights.sum() ** 2 / (weights**2).sum()) if len(weights) else 0.0
-
-
-def _mean_and_error(losses: Floats, weights: Floats) -> tuple[float, float]:
-    mean = _mean(losses, weights)
-    return mean, float(np.sqrt(((weights * (losses - mean)) ** 2).sum()) / weights.sum())
-
-
-def _mean(losses: Floats, weights: Floats) -> float:
-    return float(np.average(losses, weights=weights)) if len(losses) else 0.0

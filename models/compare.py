@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from models.weighted import effective
 from records.comparison import Bias, Comparison, RegimeComparison, Rule
 from records.drift import Estimate
 from records.errors import BadData
@@ -88,7 +89,7 @@ def gain(
         centre = value * total / (total + 2 * added)
     squares = ((weights * (differences - centre)) ** 2).sum() + added**2
     spread = np.sqrt(squares * n / (n - 1)) / (total + 2 * added)
-    freedom = max(total**2 / (weights**2).sum() - 1, 1.0)
+    freedom = max(effective(weights) - 1, 1.0)
     half = float(stats.t.ppf(1 - alpha / 2, freedom) * spread)
     return Estimate(value, min(centre - half, value), max(centre + half, value))
 

@@ -38,6 +38,10 @@ class Lessons:
     ages: Floats
     balance: bool
 
+    def prepare(self, rows: pd.DataFrame, schema: Schema) -> Floats:
+        """Return other rows as a matrix like these, (n_rows, n_columns)."""
+        return _matrix(self.prepared, rows[list(schema.features)], self.old.shape[1])
+
     def training_set(
         self, recipe: Recipe, taken: NDArray[np.bool_] | None = None
     ) -> tuple[Floats, NDArray[np.generic], Floats]:
@@ -67,9 +71,7 @@ def lessons(
     few = batch.iloc[np.sort(np.random.default_rng(seed).permutation(len(batch))[:SHIFT_ROWS])]
 
     def matrix(rows: pd.DataFrame) -> Floats:
-        if rows.empty:
-            return np.empty((0, n_columns))
-        return np.asarray(prepared.transform(rows[features]), dtype=float)
+        return _matrix(prepared, rows[features], n_columns)
 
     X_old = matrix(old)
     is_shifted = len(few) > 0 and len(old) > 0
@@ -85,3 +87,9 @@ def lessons(
         ages_of(labelled, few, schema),
         balance and schema.task == "classification",
     )
+
+
+def _matrix(prepared: ColumnTransformer, rows: pd.DataFrame, n_columns: int) -> Floats:
+    if rows.empty:
+        return np.empty((0, n_columns))
+    return np.asarray(prepared.transform(rows), dtype=float)

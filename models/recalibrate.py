@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from models.loss import brier
+from models.weighted import effective, mean_and_error
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -32,15 +33,12 @@ def calibrator(said: Floats, right: Places, weights: Floats, *, seed: int) -> Pi
     on: of two classes the second's chance.
     """
     n_classes = said.shape[1]
-    effective = weights.sum() ** 2 / (weights**2).sum()
-    if effective < FEWEST_LABELS or np.bincount(right, minlength=n_classes).min() < FEWEST_OF_CLASS:
+    if effective(weights) < FEWEST_LABELS or np.bincount(right, minlength=n_classes).min() < FEWEST_OF_CLASS:
         return None
     better = np.empty_like(said)
     for taught, held in StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed).split(said, right):
         better[held] = put_right(_fitted(said[taught], right[taught], weights[taught]), said[held])
-    gains = brier(said, right) - brier(better, right)
-    mean = float(np.average(gains, weights=weights))
-    error = float(np.sqrt(((weights * (gains - mean)) ** 2).sum()) / weights.sum())
+    mean, error = mean_and_error(brier(said, right) - brier(better, right), weights)
     return _fitted(said, right, weights) if mean > NEEDED * error else None
 
 

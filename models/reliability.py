@@ -10,6 +10,7 @@ from scipy import stats
 from sklearn.pipeline import Pipeline
 
 from models.predictions import answers, probabilities, values
+from models.weighted import effective
 from records.drift import Estimate
 from records.review import Calibration, CalibrationBin
 from records.schema import Schema
@@ -76,7 +77,7 @@ def binned(predicted: Floats, observed: Floats, weights: Floats, *, shares: bool
 
 def _wilson(observed: Floats, weights: Floats) -> Estimate:
     share = float(np.average(observed, weights=weights))
-    n, z = float(weights.sum() ** 2 / (weights**2).sum()), float(stats.norm.ppf(0.975))
+    n, z = effective(weights), float(stats.norm.ppf(0.975))
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
     return Estimate(share, max(min(middle - half, share), 0.0), min(max(middle + half, share), 1.0))
@@ -84,7 +85,7 @@ def _wilson(observed: Floats, weights: Floats) -> Estimate:
 
 def _student(observed: Floats, weights: Floats) -> Estimate:
     mean = float(np.average(observed, weights=weights))
-    n = float(weights.sum() ** 2 / (weights**2).sum())
+    n = effective(weights)
     if n < 2:
         return Estimate(mean, float("nan"), float("nan"))
     spread = float(np.sqrt(np.average((observed - mean) ** 2, weights=weights) / (n - 1)))

@@ -13,7 +13,8 @@ from sklearn.pipeline import Pipeline
 
 from models.accelerate import record_engines
 from models.balance import balanced
-from models.choice import Candidate, Judges, Trial, judges, shares, try_out
+from models.choice import Candidate, Trial, shares, try_out
+from models.judges import Judges, judges
 from models.lessons import Lessons, lessons
 from models.members import Chosen, Count, assemble
 from models.pipeline import build, member
@@ -129,8 +130,9 @@ def challenge(
     else:
         aside, rest = _set_aside(snapshot_train, still_true, schema, seed)
         ground = lessons(rest, labelled, now, schema, balance=balance, seed=seed)
-        judging = judges(labelled, aside, ground, schema, loss=loss, seed=seed)
-        trials = try_out(ground, aside, estimators, judging, seed=seed, cores=cores or _cores(), count=tell)
+        X_aside = ground.prepare(aside, schema)
+        judging = judges(labelled, aside, X_aside, ground, schema, loss=loss, seed=seed)
+        trials = try_out(ground, X_aside, estimators, judging, seed=seed, cores=cores or _cores(), count=tell)
         first = min(trials[: len(estimators)], key=lambda trial: trial.old_loss if len(aside) else trial.loss)
         alone = first.old_loss
         able = [trial for trial in trials if np.isfinite(trial.loss)]

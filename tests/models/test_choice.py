@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.choice import Candidate, Judges, Trial, correctors, is_past, shares
+from models.choice import Candidate, Trial, correctors, is_past, shares
+from models.judges import Judges
 from models.recipe import RECIPES, SNAPSHOT, STEADY
 from records.schema import Schema
 
