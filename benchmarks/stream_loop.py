@@ -11,7 +11,6 @@ from sklearn.pipeline import Pipeline
 from benchmarks.stream_rivals import Count, Terms
 from benchmarks.stream_rows import Stream
 from benchmarks.stream_score import predicted, score
-from flows.compare import spent_alpha
 from flows.settings import Gate
 from labeling.choose import REST, draw
 from models.compare import Regime, compare
@@ -145,6 +144,7 @@ def _verdict(
     regimes = [Regime("whole window", "must gain", *losses(audit), np.minimum(inclusion, 1.0))]
     if holds:
         regimes.append(Regime("holdout of the snapshot", "must not lose", *losses(holdout), np.ones(len(holdout))))
-    alpha = spent_alpha(GATE.alpha, looks=len(undecided) - 1)
-    comparison = compare(regimes, model="stream", champion=1, challenger=2, loss=loss, alpha=alpha)
+    comparison = compare(
+        regimes, model="stream", champion=1, challenger=2, loss=loss, alpha=GATE.alpha, looks=len(undecided)
+    )
     return judge(comparison, margin=GATE.margin, tolerance=GATE.tolerance, minimum_labels=GATE.minimum_labels).outcome

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.compare import spent_alpha
 from flows.settings import Gate
 from models.compare import Regime, compare
 from models.promote import judge
@@ -104,7 +103,7 @@ def verdict(rows: RowSets, *, looks: int) -> Verdict:
         champion=1,
         challenger=2,
         loss=rows.loss,
-        alpha=spent_alpha(_SETTINGS.alpha, looks=looks),
+        alpha=_SETTINGS.alpha,
         looks=looks + 1,
     )
     return judge(

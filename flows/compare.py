@@ -4,7 +4,7 @@ from flows.evidence import audit_labels, undecided
 from flows.regimes import Rows, regimes_of
 from flows.site import Site
 from models.calibration import biases
-from models.compare import Regime
+from models.compare import Regime, spent_alpha
 from models.compare import compare as measure
 from models.loss import per_row
 from records.comparison import Comparison
@@ -27,7 +27,8 @@ def _compare(site: Site, request: LabelRequest, judgement: Judgement, challenger
     old, new = site.registry.load(champion.model_uri), site.registry.load(challenger.model_uri)
     open_windows = undecided(site, champion.number)
     audit = audit_labels(site, (*open_windows, request.window))
-    alpha = spent_alpha(site.settings.gate.alpha, looks=len(open_windows))
+    alpha, looks = site.settings.gate.alpha, len(open_windows) + 1
+    level = spent_alpha(alpha, looks=looks)
 
     def scored(rows: Rows) -> Regime:
         before, after = (per_row(pipeline, rows.frame, schema, loss) for pipeline in (old, new))
@@ -40,19 +41,6 @@ def _compare(site: Site, request: LabelRequest, judgement: Judgement, challenger
         challenger=challenger.number,
         loss=loss,
         alpha=alpha,
-        biases=biases(old, new, audit.frame, audit.inclusion, schema, alpha=alpha),
-        looks=len(open_windows) + 1,
+        biases=biases(old, new, audit.frame, audit.inclusion, schema, alpha=level),
+        looks=looks,
     )
-
-
-def spent_alpha(alpha: float, *, looks: int) -> float:
-    """Return the level of the next look, so that all looks together err with at most `alpha` (union bound).
-
-    Audit labels of an undecided window are looked at again with the next window's. The first look gets 95 % of
-    `alpha`, for it is mostly the only one. The k-th later one gets 1 / (k (k + 1)) of the rest, which adds up to it
-    however many there are; by then there are more labels.
-
-    >>> [round(spent_alpha(0.05, looks=k), 6) for k in range(4)]
-    [0.0475, 0.00125, 0.000417, 0.000208]
-    """
-    return alpha * (0.95 if looks == 0 else 0.05 / (looks * (looks + 1)))

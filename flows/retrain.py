@@ -48,6 +48,7 @@ def _retrain(site: Site, request: LabelRequest, judgement: Judgement, lessons: E
         seed=settings.seed,
         serving=settings.serving,
         batch=site.sample(request.window),
+        window=request.window,
         still_true=old_answers_hold(site, request.window, judgement, train),
         forgetting=site.settings.gate.tolerance,
         balance=settings.balance,

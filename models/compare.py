@@ -35,18 +35,21 @@ def compare(
     biases: Sequence[Bias] = (),
     looks: int = 1,
 ) -> Comparison:
-    """Return the gain in every regime with its interval, each end of which errs with probability `alpha` (see `gain`).
+    """Return the gain in every regime with its interval (see `gain`), at levels that all looks together keep `alpha`.
 
-    Regimes that must not clearly lose share one `alpha` (Bonferroni), for each of them may refuse a good challenger.
-    `champion` and `challenger` are generation numbers. Raises `BadData` for arrays that do not fit together or an
-    inclusion probability outside (0, 1].
+    `looks` is how often these labels are looked at, this time included: each end of an interval of them errs with the
+    probability that is left (`spent_alpha`). What must not lose is no label that is looked at again but a holdout, the
+    same in every decision, so its level stays that of a first look. Regimes that must not clearly lose share one level
+    (Bonferroni), for each of them may refuse a good challenger. `champion` and `challenger` are generation numbers.
+    Raises `BadData` for arrays that do not fit together or an inclusion probability outside (0, 1].
     """
-    n_vetoes = sum(regime.kind == "must not clearly lose" for regime in regimes)
+    first, now = spent_alpha(alpha), spent_alpha(alpha, looks=looks)
+    n_vetoes = max(sum(regime.kind == "must not clearly lose" for regime in regimes), 1)
+    levels: dict[Rule, float] = {"must gain": now, "must not lose": first, "must not clearly lose": now / n_vetoes}
     measured = []
     for regime in regimes:
         weights = _weights(regime)
         old, new = (np.asarray(each, dtype=float) for each in (regime.champion_losses, regime.challenger_losses))
-        level = alpha / n_vetoes if regime.kind == "must not clearly lose" else alpha
         measured.append(
             RegimeComparison(
                 name=regime.name,
@@ -54,10 +57,23 @@ def compare(
                 n_rows=len(weights),
                 champion_loss=_mean(old, weights),
                 challenger_loss=_mean(new, weights),
-                gain=gain(old - new, weights, alpha=min(2 * level, 1.0), steps=loss == "zero_one"),
+                gain=gain(old - new, weights, alpha=min(2 * levels[regime.kind], 1.0), steps=loss == "zero_one"),
             )
         )
     return Comparison(model, champion, challenger, loss, tuple(measured), tuple(biases), looks)
+
+
+def spent_alpha(alpha: float, *, looks: int = 1) -> float:
+    """Return the level of a look, the first by default, so that all together err with at most `alpha` (union bound).
+
+    Audit labels of an undecided window are looked at again with the next window's. The first look gets 95 % of
+    `alpha`, for it is mostly the only one. The k-th after it gets 1 / (k (k + 1)) of the rest, which adds up to it
+    however many there are; by then there are more labels.
+
+    >>> [round(spent_alpha(0.05, looks=k), 6) for k in range(1, 5)]
+    [0.0475, 0.00125, 0.000417, 0.000208]
+    """
+    return alpha * (0.95 if looks == 1 else 0.05 / (looks * (looks - 1)))
 
 
 def gain(

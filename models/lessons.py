@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 
 from models.balance import balanced
+from models.how import How
 from models.pipeline import preparation
 from models.recipe import Recipe, ages_of, own_weights, row_weights
 from models.shift import importance, moved
@@ -56,19 +57,17 @@ class Lessons:
         return X, y, balanced(y, weights) if self.balance else weights
 
 
-def lessons(
-    old: pd.DataFrame, labelled: pd.DataFrame, batch: pd.DataFrame, schema: Schema, *, balance: bool, seed: int
-) -> Lessons:
+def lessons(old: pd.DataFrame, labelled: pd.DataFrame, batch: pd.DataFrame, schema: Schema, how: How) -> Lessons:
     """Prepare old rows in order of time and labels; `batch` are rows of today, whose answers need not be known.
 
     Without a batch nothing is known of today: old rows are neither weighed by their likeness nor moved, and labels do
     not age.
     """
     features = list(schema.features)
-    prepared = preparation(schema, seed=seed, spread=False)
+    prepared = preparation(schema, seed=how.seed, spread=False)
     everything = pd.concat([part[features] for part in (old, labelled) if len(part)])
     n_columns = fit_preparation(prepared, everything).shape[1]
-    few = batch.iloc[np.sort(np.random.default_rng(seed).permutation(len(batch))[:SHIFT_ROWS])]
+    few = batch.iloc[np.sort(np.random.default_rng(how.seed).permutation(len(batch))[:SHIFT_ROWS])]
 
     def matrix(rows: pd.DataFrame) -> Floats:
         return _matrix(prepared, rows[features], n_columns)
@@ -83,9 +82,9 @@ def lessons(
         old[schema.target].to_numpy(),
         labelled[schema.target].to_numpy(),
         own_weights(old, schema),
-        importance(X_old, matrix(few), seed=seed) if is_shifted else np.ones(len(old)),
-        ages_of(labelled, few, schema),
-        balance and schema.task == "classification",
+        importance(X_old, matrix(few), seed=how.seed) if is_shifted else np.ones(len(old)),
+        ages_of(labelled, few, schema, window=how.window),
+        how.balance and schema.task == "classification",
     )
 
 

@@ -13,12 +13,13 @@ from sklearn.pipeline import Pipeline
 from models.accelerate import N_TREES, record_engines
 from models.average import averaged
 from models.choice import Candidate, snapshot_model
+from models.how import How
 from models.lessons import Lessons, lessons
 from models.pipeline import learner, member
 from models.recalibrate import recalibrated
 from models.recipe import still_old
 from models.teach import one_thread, teach
-from models.told import How, agreement, holdout_loss, listed, settings
+from models.told import agreement, holdout_loss, listed, settings
 from records.generation import FitRecord, StepEngine
 from records.schema import Schema
 
@@ -67,7 +68,7 @@ def assemble(
     if len(old) > MEMBER_ROWS:
         drawn = np.random.default_rng(how.seed).permutation(len(old))[:MEMBER_ROWS]
         old = old.iloc[np.sort(drawn)]
-    ground = lessons(old, labelled, now, schema, balance=how.balance, seed=how.seed)
+    ground = lessons(old, labelled, now, schema, how)
     members = _fit(ground, schema, chosen, how, tell)
     pipeline = Pipeline([("prepare", ground.prepared), *_model(ground, members, schema, chosen)])
     main = chosen.shares[0][0]

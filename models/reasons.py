@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.cluster import MiniBatchKMeans
+from sklearn.ensemble import VotingRegressor
 from sklearn.ensemble._forest import BaseForest
 from sklearn.pipeline import Pipeline
 
@@ -57,17 +58,17 @@ REASONS: Mapping[str, Callable[[Floats], Floats]] = {"doubt": doubt, "margin": m
 def uncertainty(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema, reason: str = "doubt") -> Floats:
     """Return how unsure the pipeline is of every row, in [0, 1], to choose rows by.
 
-    For a classification by the `reason` of that name. For a regression by a forest it is the standard deviation
-    between the trees as a share of the largest one among these rows; any other regression is equally unsure (1) of
-    every row.
+    For a classification by the `reason` of that name. For a regression by a forest or an average of models it is the
+    standard deviation between the trees or models as a share of the largest one among these rows (query by committee,
+    Burbidge, Rowland & King 2007); any other regression is equally unsure (1) of every row.
     """
     if schema.task == "classification":
         return REASONS[reason](probabilities(pipeline, frame, schema))
-    forest = pipeline[-1] if isinstance(pipeline, Pipeline) else None
-    if frame.empty or not isinstance(forest, BaseForest):
+    committee = pipeline[-1] if isinstance(pipeline, Pipeline) else None
+    if frame.empty or not isinstance(committee, BaseForest | VotingRegressor):
         return np.ones(len(frame))
     X = pipeline[:-1].transform(frame[list(schema.features)])
-    spread = np.std([tree.predict(X) for tree in forest.estimators_], axis=0)
+    spread = np.std([one.predict(X) for one in committee.estimators_], axis=0)
     return spread / spread.max() if spread.max() > 0 else np.ones(len(frame))
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from records.errors import BadData
 from records.schema import Schema
+from records.window import Window
 
 Floats = NDArray[np.float64]
 ALONE = 4.0
@@ -89,14 +90,15 @@ def row_weights(
     return old, labels
 
 
-def ages_of(labelled: pd.DataFrame, now: pd.DataFrame, schema: Schema) -> Floats:
+def ages_of(labelled: pd.DataFrame, now: pd.DataFrame, schema: Schema, *, window: Window | None = None) -> Floats:
     """Return how many windows before the rows of today each label was taken, 0 if among them, shape (n_labels,).
 
-    A window is as long as the rows of today span.
+    `window` is the one they are of; without it, it is taken for as long as they span.
     """
     if now.empty or labelled.empty:
         return np.zeros(len(labelled))
-    start, length = now[schema.time].min(), now[schema.time].max() - now[schema.time].min()
+    start: pd.Timestamp = pd.Timestamp(window.start) if window else now[schema.time].min()
+    length: pd.Timedelta = pd.Timedelta(window.length) if window else now[schema.time].max() - start
     since = (start - labelled[schema.time]).clip(lower=pd.Timedelta(0)) / max(length, pd.Timedelta("1s"))
     return np.asarray(np.ceil(since.to_numpy(dtype=float)))
 

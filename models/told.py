@@ -1,30 +1,18 @@
-"""What is told of a fit: how it was to be done, the estimator's settings, its loss, and how both engines agree."""
+"""What is told of a fit: the estimator's settings, its loss, and how both engines agree."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from models.how import How
 from models.loss import per_row
 from models.pipeline import build, learner
 from models.teach import teach
 from records.schema import Schema
 
-Serving = Literal["accelerated", "stock"]
 AGREEMENT_ROWS = 4_000
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """How pipelines are fitted: the loss that decides, the seed, who serves, and whether classes count the same."""
-
-    loss: str
-    seed: int
-    serving: Serving
-    balance: bool = False
 
 
 def listed(names: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from models.accelerate import record_engines
 from models.balance import balanced
 from models.choice import Candidate, Trial, shares, try_out
+from models.how import How, Serving
 from models.judges import Judges, judges
 from models.lessons import Lessons, lessons
 from models.members import Chosen, Count, assemble
@@ -21,10 +22,11 @@ from models.pipeline import build, member
 from models.recalibrate import calibrator, put_right
 from models.recipe import RECIPES, SNAPSHOT
 from models.teach import teach
-from models.told import How, Serving, agreement, holdout_loss, settings
+from models.told import agreement, holdout_loss, settings
 from records.errors import BadSettings
 from records.generation import FitRecord, StepEngine
 from records.schema import Schema
+from records.window import Window
 
 Floats = NDArray[np.float64]
 FEWEST_LABELS = 12
@@ -95,6 +97,7 @@ def challenge(
     seed: int,
     serving: Serving,
     batch: pd.DataFrame | None = None,
+    window: Window | None = None,
     still_true: NDArray[np.bool_] | None = None,
     forgetting: float = float("inf"),
     balance: bool = False,
@@ -104,13 +107,14 @@ def challenge(
     """Try every recipe with every estimator on the labels, and return the average of those that serve them best.
 
     `labelled` holds train labels only, with their `inclusion` probability; `batch` rows of today, whose answers need
-    not be known. Candidates are cross-validated on the labels in 3 folds (`models.choice.try_out`), taught by at most
-    5 000 snapshot rows and the other folds; the average of at most five is the one that loses least on the labels,
-    weighted by 1 / inclusion (`models.choice.shares`). A candidate that forgets is passed over: its loss on snapshot
-    rows set aside may exceed that of the best estimator taught by the snapshot alone by at most `forgetting`; if all
-    do, the one that forgets least is taken. `still_true` says which snapshot rows' answers hold (all by default); only
-    they are set aside. Neither audit rows nor the holdout choose, and as the choice is a little optimistic, audit
-    labels judge it. With fewer than 12 labels nothing can be chosen: the first estimator on "all data" is taken.
+    not be known; `window` is the one they are of. Candidates are cross-validated on the labels in 3 folds
+    (`models.choice.try_out`), taught by at most 5 000 snapshot rows and the other folds; the average of at most five is
+    the one that loses least on the labels, weighted by 1 / inclusion (`models.choice.shares`). A candidate that forgets
+    is passed over: its loss on snapshot rows set aside may exceed that of the best estimator taught by the snapshot
+    alone by at most `forgetting`; if all do, the one that forgets least is taken. `still_true` says which snapshot
+    rows' answers hold (all by default); only they are set aside. Neither audit rows nor the holdout choose, and as the
+    choice is a little optimistic, audit labels judge it. With fewer than 12 labels nothing can be chosen: the first
+    estimator on "all data" is taken.
 
     The members of the average then learn from all labels and at most 50 000 snapshot rows (`models.members.assemble`);
     with serving "stock" they are fitted by plain scikit-learn. Where the labels clearly show that its chances are too
@@ -120,7 +124,7 @@ def challenge(
     """
     if not estimators:
         raise BadSettings("there is no estimator to choose from; name one in training.estimators")
-    how = How(loss, seed, serving, balance)
+    how = How(loss, seed, serving, balance, window)
     tell: Count = count or (lambda *_: None)
     now = batch if batch is not None else labelled.head(0)
     if len(labelled) < FEWEST_LABELS:
@@ -129,7 +133,7 @@ def challenge(
         records: tuple[FitRecord, ...] = ()
     else:
         aside, rest = _set_aside(snapshot_train, still_true, schema, seed)
-        ground = lessons(rest, labelled, now, schema, balance=balance, seed=seed)
+        ground = lessons(rest, labelled, now, schema, how)
         X_aside = ground.prepare(aside, schema)
         judging = judges(labelled, aside, X_aside, ground, schema, loss=loss, seed=seed)
         trials = try_out(ground, X_aside, estimators, judging, seed=seed, cores=cores or _cores(), count=tell)

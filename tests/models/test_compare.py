@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from models.compare import Regime, compare, gain
+from records.comparison import Rule
 from records.errors import BadData
 
 WHO: dict[str, Any] = {"model": "flights", "champion": 1, "challenger": 2}
@@ -68,6 +69,17 @@ def test_models_that_never_differ_in_thirty_answers_may_still_differ() -> None:
     estimate = gain(np.zeros(30), np.ones(30), alpha=0.05, steps=True)
     assert estimate.value == 0
     assert round(estimate.high, 4) == round(-estimate.low, 4) == 0.065
+
+
+def test_later_looks_widen_the_intervals_of_the_labels_and_not_that_of_the_holdout() -> None:
+    losses = np.random.default_rng(0).uniform(size=(2, 40))
+    kinds: tuple[Rule, ...] = ("must gain", "must not lose", "must not clearly lose")
+    regimes = [Regime(kind, kind, losses[0], losses[1], np.ones(40)) for kind in kinds]
+    first, later = (compare(regimes, **WHO, loss="brier", alpha=0.05, looks=looks).regimes for looks in (1, 3))
+    widths = [[one.gain.high - one.gain.low for one in found] for found in (first, later)]
+    assert widths[1][0] > widths[0][0]
+    assert widths[1][1] == widths[0][1]
+    assert widths[1][2] > widths[0][2]
 
 
 def test_a_smaller_alpha_widens_the_interval() -> None:

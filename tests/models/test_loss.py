@@ -7,15 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.dummy import DummyClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingClassifier
+from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
+from models.average import averaged
+from models.how import Serving
 from models.loss import brier, log, opinion, per_row, zero_one
 from models.predictions import probabilities
 from models.reasons import doubt, kinds, uncertainty
-from models.told import Serving
 from models.train import fit
 from records.errors import BadData, BadSettings
 from records.schema import Schema
@@ -122,6 +124,17 @@ def test_a_forest_of_numbers_is_unsure_where_its_trees_differ(serving: Serving) 
     doubts = uncertainty(pipeline, ROWS, DELAYS)
     assert doubts.max() == 1
     assert 0 <= doubts.min() < 0.5
+
+
+def test_an_average_of_numbers_is_unsure_where_its_models_differ() -> None:
+    numbers = ROWS[list(DELAYS.numbers)].fillna(0.0)
+    schema = replace(DELAYS, categorical=(), text=())
+    models = [DummyRegressor(), LinearRegression()]
+    X, y = numbers.to_numpy(), ROWS["delay"].to_numpy()
+    average = averaged([model.fit(X, y) for model in models], np.array([0.5, 0.5]), X, y, "regression")
+    pipeline = Pipeline([("prepare", FunctionTransformer(func=np.asarray)), ("model", average)])
+    apart = np.abs(models[0].predict(X) - models[1].predict(X))
+    assert np.allclose(uncertainty(pipeline, numbers, schema), apart / apart.max())
 
 
 def test_a_linear_regression_is_equally_unsure_of_every_row() -> None:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.recipe import RECIPES, Recipe, ages_of, own_weights, positions, row_weights, still_old
 from records.errors import BadData
+from records.window import Window
 from tests.models.conftest import FLIGHTS, flights
 
 OLD = flights(400, seed=10)
@@ -66,6 +68,8 @@ def test_a_label_is_as_many_windows_old_as_windows_as_long_as_today_lie_between(
     length = today["at"].max() - today["at"].min()
     labels = today.head(3).assign(at=today["at"].min() + length * np.array([0.5, -0.5, -3.0]))
     assert ages_of(labels, today, FLIGHTS).tolist() == [0.0, 1.0, 3.0]
+    window = Window(today["at"].min() - length, today["at"].max() + timedelta(hours=1))
+    assert ages_of(labels, today, FLIGHTS, window=window).tolist() == [0.0, 0.0, 1.0]
     assert ages_of(labels, today.head(0), FLIGHTS).tolist() == [0.0, 0.0, 0.0]
 
 

@@ -6,10 +6,10 @@ import pytest
 import skops.io
 
 from models.accelerate import is_accelerated
+from models.how import Serving
 from models.loss import per_row
 from models.recipe import RECIPES
 from models.serialization import serialization
-from models.told import Serving
 from models.train import Challenge, challenge, fit
 from records.errors import BadData, BadSettings
 from records.schema import Schema
