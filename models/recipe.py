@@ -99,8 +99,8 @@ def ages_of(labelled: pd.DataFrame, now: pd.DataFrame, schema: Schema, *, window
         return np.zeros(len(labelled))
     start: pd.Timestamp = pd.Timestamp(window.start) if window else now[schema.time].min()
     length: pd.Timedelta = pd.Timedelta(window.length) if window else now[schema.time].max() - start
-    since = (start - labelled[schema.time]).clip(lower=pd.Timedelta(0)) / max(length, pd.Timedelta("1s"))
-    return np.asarray(np.ceil(since.to_numpy(dtype=float)))
+    seconds = (start - labelled[schema.time]).dt.total_seconds().to_numpy(dtype=float)
+    return np.asarray(np.ceil(seconds / max(length.total_seconds(), 1.0)).clip(min=0.0))
 
 
 def own_weights(snapshot: pd.DataFrame, schema: Schema) -> Floats:
