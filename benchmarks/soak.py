@@ -26,7 +26,7 @@ ABOUT = (
     "`make up`'s services on loopback; two models with their `watch` and their `learn` on a schedule of one minute,"
     " one worker, and bots that answer whatever Label Studio shows them. Production changes for good after a third of"
     " the time. Afterwards what Prefect, the ledger, Label Studio and MLflow say is compared."
-    " `python -m benchmarks.faults` kills the loop and takes its services away,"
+    " [faults](benchmarks/faults.md) kills the loop and takes its services away,"
     " [exchange](benchmarks/exchange.md) tells what kills and faults of the network do to tasks and answers."
 )
 MODELS = ("payments-a", "payments-b")
