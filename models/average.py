@@ -42,6 +42,30 @@ def greedy_weights(
     return counts / n_steps
 
 
+def pruned_weights(predictions: Floats, loss: Callable[[Floats], float]) -> Floats:
+    """Return equal weights of the candidates that stay, shape (n_candidates,), summing to 1.
+
+    All are averaged; then the one whose leaving lowers the loss of the average most leaves, as long as one's does
+    (backward elimination, Banfield, Hall, Bowyer & Kegelmeyer 2005). So one that does not suit goes, and those that are
+    about as good share evenly, where `greedy_weights` would trust a small lead.
+
+    >>> truth = np.array([0.0, 1.0])
+    >>> squared = lambda said: float(((said - truth) ** 2).sum())
+    >>> pruned_weights(np.array([[0.2, 1.2], [-0.2, 0.8], [5.0, 5.0]]), squared).tolist()
+    [0.5, 0.5, 0.0]
+    """
+    stay = np.ones(len(predictions), dtype=bool)
+    least = loss(predictions.mean(axis=0))
+    while stay.sum() > 1:
+        places = np.flatnonzero(stay)
+        losses = [loss(predictions[places[places != place]].mean(axis=0)) for place in places]
+        if not min(losses) < least:
+            break
+        least = min(losses)
+        stay[places[int(np.argmin(losses))]] = False
+    return np.asarray(stay / stay.sum())
+
+
 def averaged(
     members: Sequence[BaseEstimator], weights: Floats, X: Floats, y: NDArray[np.generic], task: Task
 ) -> BaseEstimator:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.parallel import Parallel, delayed
 
-from models.average import greedy_weights
+from models.average import greedy_weights, pruned_weights
 from models.judges import FEWEST_LATEST, Judges
 from models.lessons import Lessons
 from models.loss import of_predictions
@@ -35,6 +35,8 @@ PAST = 3.0
 LEAST_COVERED = 0.5
 FAMILY_LABELS = 30.0
 """As how many labels the old rows count in saying which estimators suit these data at all."""
+SUITED_LABELS = 200.0
+"""As how many labels they count at most in saying which of the steady candidates stay."""
 OWN_LABELS = 30.0
 """As how many labels they count against a candidate that loses on them."""
 
@@ -109,13 +111,14 @@ def correctors(estimators: Sequence[str]) -> list[str]:
 def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> Floats:
     """Return how much each trial's candidate counts in the average, shape (n_trials,), summing to 1.
 
-    Half of the average is steady: the candidates of the recipe `STEADY`, one per estimator, all the same. The other
-    half is at most four candidates chosen for the loss of their average on labels (`models.average.greedy_weights`).
-    Few labels would let chance choose, so old rows have a say too: as much as 30 labels on which estimators suit these
-    data (by what each made of the snapshot alone, whatever has changed since), and as much as 30 against candidates
-    that lose on old rows. `every` trial, chosen from or not, tells the former. The chosen are the whole average where
-    no steady candidate may be chosen, and where the labels want it: the steady half raises the loss on them by over two
-    standard errors. Where the snapshot is past (`is_past`), labels alone have a say and nothing is steady.
+    Half of the average is steady: the candidates of the recipes `STEADY`, without those that do not suit these data
+    (`_steady`). The other half is at most four candidates chosen for the loss of their average on labels
+    (`models.average.greedy_weights`). Few labels would let chance choose, so old rows have a say too: as much as 30
+    labels on which estimators suit these data (by what each made of the snapshot alone, whatever has changed since),
+    and as much as 30 against candidates that lose on old rows. `every` trial, chosen from or not, tells the former. The
+    chosen are the whole average where no steady candidate may be chosen, and where the labels want it: the steady half
+    raises the loss on them by over two standard errors. Where the snapshot is past (`is_past`), labels alone have a say
+    and nothing is steady.
     """
     family = {trial.candidate.estimator: trial.on_old for trial in every if trial.candidate.recipe == SNAPSHOT}
     n_labels, n_old = len(judging.labels), len(judging.old)
@@ -130,11 +133,32 @@ def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> 
 
     said = [np.concatenate([one.on_labels, family[one.candidate.estimator], one.on_old]) for one in trials]
     chosen = greedy_weights(np.stack(said), loss, most=MOST_CHOSEN)
-    steady = np.array([trial.candidate.recipe == STEADY for trial in trials], dtype=float)
+    steady = _steady(trials, judging)
     if past or not steady.any():
         return chosen
-    steadied = STEADY_SHARE * steady / steady.sum() + (1 - STEADY_SHARE) * chosen
+    steadied = STEADY_SHARE * steady + (1 - STEADY_SHARE) * chosen
     return chosen if _clearly_better(chosen, steadied, trials, judging) else steadied
+
+
+def _steady(trials: Sequence[Trial], judging: Judges) -> Floats:
+    """Return equal shares of the steady candidates that suit these data, summing to 1; zeros without any.
+
+    One goes where the average is better without it on labels and on old rows, which count as 200 labels at most: an
+    estimator that is bad at what is known by now is hardly better at what is not.
+    """
+    places = [place for place, trial in enumerate(trials) if trial.candidate.recipe in STEADY]
+    found = np.zeros(len(trials))
+    if places:
+        n_labels = len(judging.labels)
+        say = np.array([effective(judging.label_weights), min(effective(judging.old_weights), SUITED_LABELS)])
+        said = np.stack([np.concatenate([trials[place].on_labels, trials[place].on_old]) for place in places])
+
+        def loss(one: Floats) -> float:
+            losses = np.array([judging.of_labels(one[:n_labels]), judging.of_old(one[n_labels:])])
+            return float(say @ losses / say.sum())
+
+        found[places] = pruned_weights(said, loss)
+    return found
 
 
 def is_past(every: Sequence[Trial], judging: Judges) -> bool:

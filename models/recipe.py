@@ -46,15 +46,18 @@ class Recipe:
 
 
 SNAPSHOT = Recipe("snapshot alone", kept_share=1.0, label_weight=0.0)
-STEADY = Recipe("moved to today, light labels", kept_share=1.0, label_weight=0.1, halving=1.5, moved=True)
+LIGHT = Recipe("all data, light labels", kept_share=1.0, label_weight=0.1)
+LIGHT_MOVED = Recipe("moved to today, light labels", kept_share=1.0, label_weight=0.1, halving=1.5, moved=True)
+STEADY = (LIGHT, LIGHT_MOVED)
+"""Those that few labels cannot turn far, whether rows like the old ones come again or values have moved."""
 RECIPES = (
     Recipe("all data", kept_share=1.0, label_weight=1.0, halving=1.5),
-    Recipe("all data, light labels", kept_share=1.0, label_weight=0.1),
+    LIGHT,
     Recipe("all data, loud labels", kept_share=1.0, label_weight=4.0, most_copies=40.0, halving=1.5),
     Recipe("labels alone", kept_share=0.0, label_weight=1.0),
     Recipe("like today", kept_share=1.0, label_weight=0.5, halving=1.5, like_now=True),
     Recipe("moved to today", kept_share=1.0, label_weight=0.5, halving=1.5, moved=True),
-    STEADY,
+    LIGHT_MOVED,
     Recipe("snapshot's model corrected", kept_share=0.0, label_weight=1.0, halving=3.0, corrects=True),
     SNAPSHOT,
 )

@@ -108,13 +108,13 @@ def challenge(
 
     `labelled` holds train labels only, with their `inclusion` probability; `batch` rows of today, whose answers need
     not be known; `window` is the one they are of. Candidates are cross-validated on the labels in 3 folds
-    (`models.choice.try_out`), taught by at most 5 000 snapshot rows and the other folds; the average of at most five is
-    the one that loses least on the labels, weighted by 1 / inclusion (`models.choice.shares`). A candidate that forgets
-    is passed over: its loss on snapshot rows set aside may exceed that of the best estimator taught by the snapshot
-    alone by at most `forgetting`; if all do, the one that forgets least is taken. `still_true` says which snapshot
-    rows' answers hold (all by default); only they are set aside. Neither audit rows nor the holdout choose, and as the
-    choice is a little optimistic, audit labels judge it. With fewer than 12 labels nothing can be chosen: the first
-    estimator on "all data" is taken.
+    (`models.choice.try_out`), taught by at most 5 000 snapshot rows and the other folds; half of their average is the
+    one that loses least on the labels, weighted by 1 / inclusion, and half is steady (`models.choice.shares`). A
+    candidate that forgets is passed over: its loss on snapshot rows set aside may exceed that of the best estimator
+    taught by the snapshot alone by at most `forgetting`; if all do, the one that forgets least is taken. `still_true`
+    says which snapshot rows' answers hold (all by default); only they are set aside. Neither audit rows nor the holdout
+    choose, and as the choice is a little optimistic, audit labels judge it. With fewer than 12 labels nothing can be
+    chosen: the first estimator on "all data" is taken.
 
     The members of the average then learn from all labels and at most 50 000 snapshot rows (`models.members.assemble`);
     with serving "stock" they are fitted by plain scikit-learn. Where the labels clearly show that its chances are too

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from models.average import averaged, greedy_weights
+from models.average import averaged, greedy_weights, pruned_weights
 
 
 @given(st.integers(1, 8), st.integers(1, 4), st.integers(0, 99))
@@ -27,6 +27,20 @@ def test_the_average_loses_no_more_on_what_chose_it_than_the_best_candidate_alon
 
     one = greedy_weights(said, loss, most=5, n_steps=1)
     assert loss(one @ said) == min(loss(candidate) for candidate in said)
+
+
+@given(st.integers(1, 8), st.integers(0, 99))
+def test_pruning_never_raises_the_loss_and_those_that_stay_share_evenly(n: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    said, truth = generator.normal(size=(n, 30)), generator.normal(size=30)
+
+    def loss(mean: NDArray[np.float64]) -> float:
+        return float(((mean - truth) ** 2).mean())
+
+    weights = pruned_weights(said, loss)
+    assert loss(weights @ said) <= loss(said.mean(axis=0)) + 1e-12
+    assert len(set(weights[weights > 0])) == 1
+    assert abs(weights.sum() - 1) < 1e-9
 
 
 def test_an_averaged_classifier_says_the_weighted_mean_of_its_members_and_knows_texts_as_classes() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models.choice import Candidate, Trial, correctors, is_past, shares
 from models.judges import Judges
-from models.recipe import RECIPES, SNAPSHOT, STEADY
+from models.recipe import LIGHT, LIGHT_MOVED, RECIPES, SNAPSHOT
 from records.schema import Schema
 
 NUMBERS = Schema("id", "at", "y", "regression", ("x",), ())
@@ -24,7 +24,7 @@ def trials_of(
     judging = Judges(noise, np.ones(n), latest, old, np.ones(200), NUMBERS, "squared", np.ones(200))
     return [
         Trial(Candidate(SNAPSHOT, "linear"), np.full(n, 0.6), old),
-        Trial(Candidate(STEADY, "linear"), np.full(n, steady_error), old + 0.5),
+        Trial(Candidate(LIGHT_MOVED, "linear"), np.full(n, steady_error), old + 0.5),
         Trial(Candidate(ALONE, "linear"), np.full(n, new_error), old + 1),
     ], judging
 
@@ -40,6 +40,15 @@ def test_shares_sum_to_one_and_none_is_negative(n: int, new: float, steady: floa
 def test_few_labels_leave_half_of_the_average_steady() -> None:
     trials, judging = trials_of(0.0, 0.1, 15)
     assert shares(trials, trials, judging)[1] >= 0.5
+
+
+def test_a_steady_candidate_that_does_not_suit_goes_and_the_others_share_evenly() -> None:
+    trials, judging = trials_of(0.0, 0.1, 15)
+    unfit = Trial(Candidate(LIGHT, "linear"), np.full(15, 2.0), np.full(200, 2.0))
+    fit = Trial(Candidate(LIGHT, "linear"), np.full(15, -0.1), np.full(200, -0.5))
+    found = shares([*trials, unfit, fit], trials, judging)
+    assert found[3] == 0
+    assert min(found[1], found[4]) >= 0.25
 
 
 def test_many_clear_labels_have_the_whole_average() -> None:
