@@ -39,10 +39,11 @@ def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count
 
     After each window labels are drawn by the model in charge (`labeling.choose`, without slices), half to judge and
     half to teach. A challenger learns from all train labels and from the audit labels of windows that are decided.
-    Without the gate it takes over, and its window is decided. With the gate (`models.promote` at the defaults) it must
-    gain on the audit labels of this window and of those that are still undecided, and lose nothing on the holdout,
-    unless the labels show that its answers are no longer true (`monitors.decay`: a concept part above 0), or the model
-    in charge has unlearned them; if that is not clear, the window stays undecided.
+    Without the gate nothing has to be judged: all labels teach at once, and the challenger takes over. With the gate
+    (`models.promote` at the defaults) it must gain on the audit labels of this window and of those that are still
+    undecided, and lose nothing on the holdout, unless the labels show that its answers are no longer true
+    (`monitors.decay`: a concept part above 0), or the model in charge has unlearned them; if that is not clear, the
+    window stays undecided.
     """
     schema, loss = stream.schema, terms.loss(stream)
     in_charge, scores, n_taken_over, unlearned = champion, [], 0, False
@@ -55,6 +56,7 @@ def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count
             break
         bought = buy(stream, terms, in_charge, rows)
         teaching.append(bought.train)
+        (undecided if gated else teaching).append(bought.audit)
         holds = not (gated and (unlearned or _has_changed(stream, loss, in_charge, window, bought.audit)))
         challenger = challenge(
             stream.train,
@@ -71,7 +73,6 @@ def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count
             balance=True,
             cores=terms.cores,
         ).pipeline
-        undecided.append(bought.audit)
         outcome = "promote"
         if gated:
             outcome = _verdict(stream, loss, in_charge, challenger, undecided, holds=holds)

@@ -140,8 +140,10 @@ def _findings(found: Sequence[Played], asked: argparse.Namespace, terms: Terms) 
         f" The model in charge predicts a window, then {100 * terms.label_share:g} % of its rows are labelled and teach"
         f" the model for the next. All competitors choose among the same estimators ({', '.join(terms.estimators)}) and"
         " count all classes the same. *Scheduled* buys random labels that weigh half as much as the snapshot. *All* is"
-        " taught by every label; it may also average its estimators. *Ours* is the project's own drawing of labels,"
-        " half of them to judge, and `models.train.challenge`; *gated* lets `models.promote` decide at its defaults."
+        " taught by every label; it may also average its estimators. *Ours* is the project's own drawing of labels and"
+        " `models.train.challenge`, whose challenger always takes over: nothing is judged, so all labels teach. *Gated*"
+        " is the whole loop: half of the labels first judge the challenger, and `models.promote` decides, at its"
+        " defaults."
     )
     for one in found:
         about += f" {one.stream.name}: {one.stream.note}." if one.stream.note else ""
