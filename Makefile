@@ -13,7 +13,6 @@ ROOMS := $(PURE) flows
 SYNCED := .venv/.synced
 STUDIO_SYNCED := deploy/label-studio/.venv/.synced
 TEMPLATE := .local/label-studio-template/label_studio.sqlite3
-ARGS ?=
 
 export PYTHONUNBUFFERED := 1
 
@@ -34,8 +33,13 @@ down: $(SYNCED) ## Stop what `make up` started
 status: $(SYNCED) ## Show what `make up` started
 	$(PYTHON) -m deploy.stack status $(ARGS)
 
-test: install ## Run every test, with the real services
+test: install ## Run every test: those without services on every core, then those with the real ones
+ifdef ARGS
 	$(PYTHON) -m pytest $(ARGS)
+else
+	$(PYTHON) -m pytest -m "not services and not spark" -n auto --dist loadfile
+	$(PYTHON) -m pytest -m "services or spark"
+endif
 
 test-pure: $(SYNCED) ## Run the pure rooms' tests, which need no service, on every core
 	$(PYTHON) -m pytest -m "not services and not spark" -n auto $(PURE) $(addprefix tests/,$(PURE)) $(ARGS)

@@ -11,10 +11,11 @@ from scipy.special import expit, logit
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
+from models.how import Serving
 from models.loss import brier, per_row
 from models.recalibrate import calibrator, recalibrated
 from models.serialization import serialization
-from models.train import challenge
+from models.train import Challenge, challenge
 from tests.models.conftest import FLIGHTS, flights
 
 Floats = NDArray[np.float64]
@@ -73,22 +74,29 @@ def coins(n: int, seed: int) -> pd.DataFrame:
     return frame
 
 
-@pytest.mark.parametrize("classes", [("no", "yes"), ("yes", "no")])
-@pytest.mark.parametrize("serving", ["stock", "accelerated"])
+def challenged(serving: Serving = "stock", classes: tuple[str, str] = ("no", "yes"), **more: Any) -> Challenge:
+    """A challenger taught by coins, for which two classes may be named in either order."""
+    schema, labelled = replace(FLIGHTS, classes=classes), coins(300, 14).assign(inclusion=0.2)
+    how: dict[str, Any] = {"estimators": ("boosting",), "loss": "brier", "seed": 0, "cores": 1, "serving": serving}
+    return challenge(flights(600, seed=12), flights(200, seed=13), labelled, schema, **how, **more)
+
+
+@pytest.mark.parametrize(
+    ("serving", "classes"), [("stock", ("no", "yes")), ("stock", ("yes", "no")), ("accelerated", ("no", "yes"))]
+)
 def test_a_challenger_whose_chances_are_off_is_put_right_and_says_so(
-    serving: Any, classes: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    serving: Serving, classes: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In whichever order the classes are named, which need not be scikit-learn's."""
-    schema, labelled, fresh = replace(FLIGHTS, classes=classes), coins(300, 14).assign(inclusion=0.2), coins(1000, 15)
-    how: dict[str, Any] = {"estimators": ("boosting",), "loss": "brier", "seed": 0, "cores": 1, "serving": serving}
-
-    def challenged(**more: Any) -> tuple[dict[str, str], float]:
-        came = challenge(flights(600, seed=12), flights(200, seed=13), labelled, schema, **how, **more)
-        return dict(came.fit.params), float(per_row(came.pipeline, fresh, schema, "brier").mean())
-
-    params, loss = challenged()
-    assert "recalibrated" in params
-    assert "recalibrated" not in challenged(balance=True)[0]
-    assert "recalibrated" not in challenged(forgetting=-0.5)[0]  # it may cost old rows no more than that
+    schema, fresh = replace(FLIGHTS, classes=classes), coins(1000, 15)
+    right = challenged(serving, classes)
+    assert "recalibrated" in dict(right.fit.params)
     monkeypatch.setattr("models.train.calibrator", lambda *_, **__: None)
-    assert loss < challenged()[1] - 0.003
+    off = challenged(serving, classes)
+    now, before = (float(per_row(one.pipeline, fresh, schema, "brier").mean()) for one in (right, off))
+    assert now < before - 0.003
+
+
+@pytest.mark.parametrize("limit", [{"balance": True}, {"forgetting": -0.5}])
+def test_chances_that_are_off_on_purpose_stay_and_old_rows_pay_no_more_than_they_may(limit: dict[str, Any]) -> None:
+    assert "recalibrated" not in dict(challenged(**limit).fit.params)
