@@ -37,7 +37,6 @@ _FORGETTING = (
     Trial("5 points better, forgets just the tolerance", gain=0.05, holdout_gain=-TOLERANCE),
     Trial("the same, 2 000 holdout rows", gain=0.05, holdout_gain=-TOLERANCE, n_holdout=2_000),
     Trial("the same, Brier loss", gain=0.05, holdout_gain=-TOLERANCE, smooth=True),
-    Trial("the same, three windows in a row", gain=0.05, holdout_gain=-TOLERANCE, n_looks=3),
     Trial("5 points better, forgets twice the tolerance", gain=0.05, holdout_gain=-2 * TOLERANCE),
 )
 _FORGOTTEN = tuple(

@@ -25,10 +25,9 @@ def compare(
 def _compare(site: Site, request: LabelRequest, judgement: Judgement, challenger: Generation) -> Comparison:
     champion, schema, loss = site.champion(), site.schema, site.settings.loss
     old, new = site.registry.load(champion.model_uri), site.registry.load(challenger.model_uri)
-    open_windows = undecided(site, champion.number)
-    audit = audit_labels(site, (*open_windows, request.window))
-    alpha, looks = site.settings.gate.alpha, len(open_windows) + 1
-    level = spent_alpha(alpha, looks=looks)
+    windows = (*undecided(site, champion.number), request.window)
+    audit = audit_labels(site, windows)
+    alpha = site.settings.gate.alpha
 
     def scored(rows: Rows) -> Regime:
         before, after = (per_row(pipeline, rows.frame, schema, loss) for pipeline in (old, new))
@@ -41,6 +40,7 @@ def _compare(site: Site, request: LabelRequest, judgement: Judgement, challenger
         challenger=challenger.number,
         loss=loss,
         alpha=alpha,
-        biases=biases(old, new, audit.frame, audit.inclusion, schema, alpha=level),
-        looks=looks,
+        biases=biases(old, new, audit.frame, audit.inclusion, schema, alpha=spent_alpha(alpha)),
+        looks=len(windows),
+        windows=windows,
     )

@@ -11,7 +11,7 @@ from flows.site import Site
 from labeling.pooling import pooled
 from models.holdout import in_holdout
 from monitors.membership import assign
-from records.comparison import Outcome, Verdict
+from records.comparison import Comparison, Outcome, Verdict
 from records.decay import Judgement
 from records.label import LabelRequest, Purpose, StoredLabel
 from records.slice import SliceReport
@@ -52,16 +52,19 @@ def kept_labels(site: Site, window: Window) -> Evidence:
 
 
 def settled(site: Site) -> tuple[Window, ...]:
-    """The windows whose labels led to a decision, so that they are known ground."""
-    return tuple(window for window, _, outcome in _verdicts(site) if outcome != "needs review")
+    """The windows whose labels led to a decision, their own or a later one's, so that they are known ground."""
+    verdicts = _verdicts(site)
+    decided = {window for window, _, outcome in verdicts if outcome != "needs review"}
+    compared = (site.ledger.steps.get(site.model, window, "compare", Comparison) for window in decided)
+    served = decided.union(*(one.windows for one in compared if one is not None))
+    return tuple(window for window, _, _ in verdicts if window in served)
 
 
 def undecided(site: Site, champion: int) -> tuple[Window, ...]:
-    """The windows that were judged against this champion without a decision: their audit labels still count."""
+    """The windows that were judged against this champion without any decision: their audit labels still count."""
+    served = settled(site)
     return tuple(
-        window
-        for window, request, outcome in _verdicts(site)
-        if outcome == "needs review" and request.generation == champion
+        window for window, request, _ in _verdicts(site) if window not in served and request.generation == champion
     )
 
 

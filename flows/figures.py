@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from flows.crowd import crowd
-from flows.evidence import Evidence, audit_labels, undecided
+from flows.evidence import Evidence, audit_labels
 from flows.site import Site
 from models.compare import gain
 from models.loss import per_row
@@ -27,15 +27,10 @@ def figures_of(site: Site, window: Window, challenger: Generation, comparison: C
     return site.once(window, "review", Figures, lambda: _measure(site, window, challenger, comparison))
 
 
-def judged_on(site: Site, window: Window, champion: int) -> tuple[Window, ...]:
-    """The windows whose audit labels a comparison for this window looked at: earlier undecided ones, and itself."""
-    return (*(other for other in undecided(site, champion) if other < window), window)
-
-
 def _measure(site: Site, window: Window, challenger: Generation, comparison: Comparison) -> Figures:
     champion = site.ledger.generations.get(site.model, comparison.champion)
     old, new = site.registry.load(champion.model_uri), site.registry.load(challenger.model_uri)
-    windows = judged_on(site, window, champion.number)
+    windows = comparison.windows or (window,)  # older ledgers do not say
     audit = audit_labels(site, windows)
     request = site.ledger.requests.get(site.model, window)
     pairs = ((champion, old), (challenger, new))

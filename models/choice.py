@@ -1,4 +1,4 @@
-"""How every candidate does on labels it did not learn from, and which of them make the best average."""
+"""How every candidate does on labels it did not learn from."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,35 +10,18 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.parallel import Parallel, delayed
 
-from models.average import greedy_weights, pruned_weights
-from models.judges import FEWEST_LATEST, Judges
+from models.judges import Judges
 from models.lessons import Lessons
-from models.loss import of_predictions
 from models.pipeline import member
 from models.predictions import of_matrix
-from models.recipe import RECIPES, SNAPSHOT, STEADY, Recipe
-from models.shift import MOST
+from models.recipe import RECIPES, SNAPSHOT, Recipe
 from models.teach import one_thread, teach
-from models.weighted import effective, mean_and_error
 from records.errors import BadData
 from records.schema import Schema
 
 Floats = NDArray[np.float64]
 N_FOLDS = 3
 N_TREES = 50
-MOST_CHOSEN = 4
-STEADY_SHARE = 0.5
-CLEARLY = 2.0
-"""By how many standard errors the steady half must raise the loss on labels to be left out."""
-PAST = 3.0
-"""By how many standard errors the snapshot's model must lose more on the latest labels than on old rows to be past."""
-LEAST_COVERED = 0.5
-FAMILY_LABELS = 30.0
-"""As how many labels the old rows count in saying which estimators suit these data at all."""
-SUITED_LABELS = 200.0
-"""As how many labels they count at most in saying which of the steady candidates stay."""
-OWN_LABELS = 30.0
-"""As how many labels they count against a candidate that loses on them."""
 
 
 class Candidate(NamedTuple):
@@ -108,95 +91,6 @@ def correctors(estimators: Sequence[str]) -> list[str]:
     return [name for name in estimators if name in ("linear", "random_forest")] or list(estimators[:1])
 
 
-def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> Floats:
-    """Return how much each trial's candidate counts in the average, shape (n_trials,), summing to 1.
-
-    Half of the average is steady: the candidates of the recipes `STEADY`, without those that do not suit these data
-    (`_steady`). The other half is at most four candidates chosen for the loss of their average on labels
-    (`models.average.greedy_weights`). Few labels would let chance choose, so old rows have a say too: as much as 30
-    labels on which estimators suit these data (by what each made of the snapshot alone, whatever has changed since),
-    and as much as 30 against candidates that lose on old rows. `every` trial, chosen from or not, tells the former. The
-    chosen are the whole average where no steady candidate may be chosen, and where the labels want it: the steady half
-    raises the loss on them by over two standard errors. Where the snapshot is past (`is_past`), labels alone have a say
-    and nothing is steady.
-    """
-    family = {trial.candidate.estimator: trial.on_old for trial in every if trial.candidate.recipe == SNAPSHOT}
-    n_labels, n_old = len(judging.labels), len(judging.old)
-    past = is_past(every, judging)
-    say = np.array([effective(judging.label_weights), FAMILY_LABELS, OWN_LABELS]) * [True, not past, not past]
-    say = say / say.sum()
-
-    def loss(said: Floats) -> float:
-        parts = (said[:n_labels], said[n_labels : n_labels + n_old], said[n_labels + n_old :])
-        losses = (judging.of_labels(parts[0]), judging.of_old(parts[1]), judging.of_old(parts[2]))
-        return float(say @ np.array(losses))
-
-    said = [np.concatenate([one.on_labels, family[one.candidate.estimator], one.on_old]) for one in trials]
-    chosen = greedy_weights(np.stack(said), loss, most=MOST_CHOSEN)
-    steady = _steady(trials, judging)
-    if past or not steady.any():
-        return chosen
-    steadied = STEADY_SHARE * steady + (1 - STEADY_SHARE) * chosen
-    return chosen if _clearly_better(chosen, steadied, trials, judging) else steadied
-
-
-def _steady(trials: Sequence[Trial], judging: Judges) -> Floats:
-    """Return equal shares of the steady candidates that suit these data, summing to 1; zeros without any.
-
-    One goes where the average is better without it on labels and on old rows, which count as 200 labels at most: an
-    estimator that is bad at what is known by now is hardly better at what is not.
-    """
-    places = [place for place, trial in enumerate(trials) if trial.candidate.recipe in STEADY]
-    found = np.zeros(len(trials))
-    if places:
-        n_labels = len(judging.labels)
-        say = np.array([effective(judging.label_weights), min(effective(judging.old_weights), SUITED_LABELS)])
-        said = np.stack([np.concatenate([trials[place].on_labels, trials[place].on_old]) for place in places])
-
-        def loss(one: Floats) -> float:
-            losses = np.array([judging.of_labels(one[:n_labels]), judging.of_old(one[n_labels:])])
-            return float(say @ losses / say.sum())
-
-        found[places] = pruned_weights(said, loss)
-    return found
-
-
-def is_past(every: Sequence[Trial], judging: Judges) -> bool:
-    """Return whether the snapshot tells little about today: no old row holds, or its own model fails, for any reason.
-
-    The best model of the snapshot alone fails when it loses more on the latest labels than on old rows set aside, by
-    over three standard errors of the difference. Old rows count by how likely they are among the labels, which may be
-    of a few slices only. Fewer than 20 effective labels or old rows, or old rows that cover less than half of what the
-    labels are like, show nothing.
-    """
-    if not len(judging.old):
-        return True
-    if not len(judging.likeness) or judging.likeness.mean() < LEAST_COVERED:
-        return False
-    best = min((one for one in every if one.candidate.recipe == SNAPSHOT), key=lambda one: one.old_loss)
-    latest = judging.latest
-    alike = judging.old_weights * np.clip(judging.likeness / judging.likeness.mean(), 0.0, MOST)
-    if min(effective(alike), effective(judging.label_weights[latest])) < FEWEST_LATEST:
-        return False
-    now = of_predictions(best.on_labels[latest], judging.labels[latest], judging.schema, judging.loss)
-    before = of_predictions(best.on_old, judging.old, judging.schema, judging.loss)
-    means, errors = zip(mean_and_error(now, judging.label_weights[latest]), mean_and_error(before, alike), strict=True)
-    return bool(means[0] - means[1] > PAST * np.hypot(*errors) > 0)
-
-
-def _clearly_better(one: Floats, other: Floats, trials: Sequence[Trial], judging: Judges) -> bool:
-    """Whether one average loses less on the labels than another by over two standard errors, paired by label."""
-    on_labels = np.stack([trial.on_labels for trial in trials])
-    losses = [
-        of_predictions(
-            np.asarray(np.tensordot(weights, on_labels, 1), dtype=float), judging.labels, judging.schema, judging.loss
-        )
-        for weights in (one, other)
-    ]
-    lead, error = mean_and_error(losses[1] - losses[0], judging.label_weights)
-    return lead > CLEARLY * error > 0
-
-
 def snapshot_model(
     lessons: Lessons, name: str, schema: Schema, *, seed: int, accelerated: bool, n_trees: int
 ) -> BaseEstimator:
@@ -242,8 +136,9 @@ def _cross_validated(
 
 
 def _judged(trial: Trial, judging: Judges) -> Trial:
-    loss = judging.of_labels(trial.on_labels)
-    return replace(trial, loss=loss if np.isfinite(loss) else float("inf"), old_loss=judging.of_old(trial.on_old))
+    able = bool(np.isfinite(trial.on_labels).all())  # a class can be chosen among chances that are not known
+    loss = judging.of_labels(trial.on_labels) if able else float("inf")
+    return replace(trial, loss=loss, old_loss=judging.of_old(trial.on_old))
 
 
 def _no_predictions(n_rows: int, schema: Schema) -> Floats:

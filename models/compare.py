@@ -11,6 +11,7 @@ from models.weighted import effective
 from records.comparison import Bias, Comparison, RegimeComparison, Rule
 from records.drift import Estimate
 from records.errors import BadData
+from records.window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +35,21 @@ def compare(
     alpha: float,
     biases: Sequence[Bias] = (),
     looks: int = 1,
+    windows: tuple[Window, ...] = (),
 ) -> Comparison:
-    """Return the gain in every regime with its interval (see `gain`), at levels that all looks together keep `alpha`.
+    """Return the gain in every regime with its interval (see `gain`).
 
-    `looks` is how often these labels are looked at, this time included: each end of an interval of them errs with the
-    probability that is left (`spent_alpha`). What must not lose is no label that is looked at again but a holdout, the
-    same in every decision, so its level stays that of a first look. Regimes that must not clearly lose share one level
-    (Bonferroni), for each of them may refuse a good challenger. `champion` and `challenger` are generation numbers.
-    Raises `BadData` for arrays that do not fit together or an inclusion probability outside (0, 1].
+    `looks` is how often these audit labels are looked at, this time included. Each end of the interval of what must
+    gain errs with the probability that earlier looks left (`spent_alpha`), so that all looks at the labels together
+    promote one that gains nothing with at most `alpha`. What protects errs in each decision as in a first look, however
+    many there are: a challenger that forgets passes any one of them with at most `alpha`. Regimes that must not clearly
+    lose share one level (Bonferroni), for each of them may refuse a good challenger. `champion` and `challenger` are
+    generation numbers, `windows` those the labels are of. Raises `BadData` for arrays that do not fit together or an
+    inclusion probability outside (0, 1].
     """
     first, now = spent_alpha(alpha), spent_alpha(alpha, looks=looks)
     n_vetoes = max(sum(regime.kind == "must not clearly lose" for regime in regimes), 1)
-    levels: dict[Rule, float] = {"must gain": now, "must not lose": first, "must not clearly lose": now / n_vetoes}
+    levels: dict[Rule, float] = {"must gain": now, "must not lose": first, "must not clearly lose": first / n_vetoes}
     measured = []
     for regime in regimes:
         weights = _weights(regime)
@@ -60,7 +64,7 @@ def compare(
                 gain=gain(old - new, weights, alpha=min(2 * levels[regime.kind], 1.0), steps=loss == "zero_one"),
             )
         )
-    return Comparison(model, champion, challenger, loss, tuple(measured), tuple(biases), looks)
+    return Comparison(model, champion, challenger, loss, tuple(measured), tuple(biases), looks, windows)
 
 
 def spent_alpha(alpha: float, *, looks: int = 1) -> float:

@@ -59,16 +59,19 @@ def uncertainty(pipeline: Pipeline, frame: pd.DataFrame, schema: Schema, reason:
     """Return how unsure the pipeline is of every row, in [0, 1], to choose rows by.
 
     For a classification by the `reason` of that name. For a regression by a forest or an average of models it is the
-    standard deviation between the trees or models as a share of the largest one among these rows (query by committee,
-    Burbidge, Rowland & King 2007); any other regression is equally unsure (1) of every row.
+    standard deviation between the trees, or between the models by their weights, as a share of the largest one among
+    these rows (query by committee, Burbidge, Rowland & King 2007); any other regression is equally unsure (1) of all.
     """
     if schema.task == "classification":
         return REASONS[reason](probabilities(pipeline, frame, schema))
     committee = pipeline[-1] if isinstance(pipeline, Pipeline) else None
     if frame.empty or not isinstance(committee, BaseForest | VotingRegressor):
         return np.ones(len(frame))
-    X = pipeline[:-1].transform(frame[list(schema.features)])
-    spread = np.std([one.predict(X) for one in committee.estimators_], axis=0)
+    X = frame[list(schema.features)]
+    X = pipeline[:-1].transform(X) if len(pipeline) > 1 else X
+    said = np.array([one.predict(X) for one in committee.estimators_])
+    weights = getattr(committee, "weights", None)
+    spread = np.sqrt(np.average((said - np.average(said, axis=0, weights=weights)) ** 2, axis=0, weights=weights))
     return spread / spread.max() if spread.max() > 0 else np.ones(len(frame))
 
 

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from models.accelerate import record_engines
 from models.balance import balanced
-from models.choice import Candidate, Trial, shares, try_out
+from models.choice import Candidate, Trial, try_out
 from models.how import How, Serving
 from models.judges import Judges, judges
 from models.lessons import Lessons, lessons
@@ -21,6 +21,7 @@ from models.members import Chosen, Count, assemble
 from models.pipeline import build, member
 from models.recalibrate import calibrator, put_right
 from models.recipe import RECIPES, SNAPSHOT
+from models.shares import shares
 from models.teach import teach
 from models.told import agreement, holdout_loss, settings
 from records.errors import BadSettings
@@ -109,7 +110,7 @@ def challenge(
     `labelled` holds train labels only, with their `inclusion` probability; `batch` rows of today, whose answers need
     not be known; `window` is the one they are of. Candidates are cross-validated on the labels in 3 folds
     (`models.choice.try_out`), taught by at most 5 000 snapshot rows and the other folds; half of their average is the
-    one that loses least on the labels, weighted by 1 / inclusion, and half is steady (`models.choice.shares`). A
+    one that loses least on the labels, weighted by 1 / inclusion, and half is steady (`models.shares.shares`). A
     candidate that forgets is passed over: its loss on snapshot rows set aside may exceed that of the best estimator
     taught by the snapshot alone by at most `forgetting`; if all do, the one that forgets least is taken. `still_true`
     says which snapshot rows' answers hold (all by default); only they are set aside. Neither audit rows nor the holdout

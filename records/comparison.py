@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from records.drift import Estimate
+from records.window import Window
 
 Outcome = Literal["promote", "keep", "needs review"]
 Rule = Literal["must gain", "must not lose", "must not clearly lose"]
@@ -43,7 +44,8 @@ class Bias:
 class Comparison:
     """Champion against challenger over every regime that matters; measured, not judged.
 
-    `looks` is how often the labels of these windows were looked at, this time included.
+    `looks` is how often the labels of these windows were looked at, this time included; `windows` are the ones whose
+    audit labels were pooled: the undecided ones before, and the one that was decided about.
     """
 
     model: str
@@ -53,6 +55,7 @@ class Comparison:
     regimes: tuple[RegimeComparison, ...]
     biases: tuple[Bias, ...] = ()
     looks: int = 1
+    windows: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

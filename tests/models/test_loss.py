@@ -131,10 +131,10 @@ def test_an_average_of_numbers_is_unsure_where_its_models_differ() -> None:
     schema = replace(DELAYS, categorical=(), text=())
     models = [DummyRegressor(), LinearRegression()]
     X, y = numbers.to_numpy(), ROWS["delay"].to_numpy()
-    average = averaged([model.fit(X, y) for model in models], np.array([0.5, 0.5]), X, y, "regression")
-    pipeline = Pipeline([("prepare", FunctionTransformer(func=np.asarray)), ("model", average)])
+    average = averaged([model.fit(X, y) for model in models], np.array([0.25, 0.75]), X, y, "regression")
     apart = np.abs(models[0].predict(X) - models[1].predict(X))
-    assert np.allclose(uncertainty(pipeline, numbers, schema), apart / apart.max())
+    for steps in ([("prepare", FunctionTransformer(func=np.asarray)), ("model", average)], [("model", average)]):
+        assert np.allclose(uncertainty(Pipeline(steps), numbers, schema), apart / apart.max())
 
 
 def test_a_linear_regression_is_equally_unsure_of_every_row() -> None:

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.choice import Candidate, Trial, correctors, is_past, shares
+from models.choice import Candidate, Trial, correctors
 from models.judges import Judges
 from models.recipe import LIGHT, LIGHT_MOVED, RECIPES, SNAPSHOT
+from models.shares import is_past, shares
 from records.schema import Schema
 
 NUMBERS = Schema("id", "at", "y", "regression", ("x",), ())
