@@ -138,12 +138,14 @@ def _findings(found: Sequence[Played], asked: argparse.Namespace, terms: Terms) 
     about = (
         "The first 20 % of a stream are the snapshot (a quarter of it the holdout), the rest is equal windows."
         f" The model in charge predicts a window, then {100 * terms.label_share:g} % of its rows are labelled and teach"
-        f" the model for the next. All competitors choose among the same estimators ({', '.join(terms.estimators)}) and"
-        " count all classes the same. *Scheduled* buys random labels that weigh half as much as the snapshot. *All* is"
-        " taught by every label; it may also average its estimators. *Ours* is the project's own drawing of labels and"
-        " `models.train.challenge`, whose challenger always takes over: nothing is judged, so all labels teach. *Gated*"
-        " is the whole loop: half of the labels first judge the challenger, and `models.promote` decides, at its"
-        " defaults."
+        f" the model for the next. There are {', '.join(terms.estimators)}, and all classes count the same. *Scheduled*"
+        " retrains the one that did best on the first holdout on random labels, which weigh half as much as the"
+        " snapshot. *All* is taught by every label, and uses what did best in the last three windows, or the mean of"
+        " all. *Ours* is the project's own drawing of labels and `models.train.challenge`, whose challenger always"
+        " takes over: nothing is judged, so all labels teach. *Gated*: half of the labels first judge the challenger,"
+        " and `models.promote` decides at its defaults, on a gain on these labels and no loss on the holdout. It"
+        " promotes what is proved, which few labels seldom do; there are no vetoes by slice, group, bias or memory, and"
+        " no alarms."
     )
     for one in found:
         about += f" {one.stream.name}: {one.stream.note}." if one.stream.note else ""

@@ -1,14 +1,17 @@
-"""Streams of any table: what is inferred, what is refused, and that every competitor sees only what it may."""
+"""Streams of any table: what is inferred, what is refused, and that competitors see only what they may."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import stream_loop
 from benchmarks.stream_rivals import Terms, first_models, full, scheduled
-from benchmarks.stream_rows import Stream, as_stream, read_stream
+from benchmarks.stream_rows import KEY, Stream, as_stream, read_stream
 from benchmarks.stream_score import predicted, recovered_gain, score
+from models.train import Challenge, challenge
 from records.errors import BadData, NotFound
 
 N = 1_000
@@ -126,6 +129,34 @@ def test_nobody_is_scored_on_a_window_after_learning_from_it() -> None:
         assert scores[-1] < 0.2
         assert min(scores[:-1]) > 0.9
     assert score(predicted(champion, played, 9), played, 9) < 0.2
+
+
+@pytest.mark.parametrize("gated", [True, False])
+def test_labels_that_judge_do_not_teach_and_without_a_gate_all_teach(
+    gated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = as_stream("s", table(), "y", "t", max_rows=N, n_windows=3)
+    terms = Terms(("linear",), 0.5, 0, 1)
+    bought: list[stream_loop.Bought] = []
+    taught: list[set[str]] = []
+
+    def buying(*args: Any) -> stream_loop.Bought:
+        bought.append(buy(*args))
+        return bought[-1]
+
+    def challenging(*args: Any, **how: Any) -> Challenge:
+        taught.append(set(args[2][KEY]))
+        return challenge(*args, **how)
+
+    buy = stream_loop.buy
+    monkeypatch.setattr(stream_loop, "buy", buying)
+    monkeypatch.setattr(stream_loop, "challenge", challenging)
+    stream_loop.ours(played, terms, first_models(played, terms)["linear"], gated=gated, count=lambda: None)
+    assert len(bought) == len(taught) == 2
+    for window, labels in enumerate(bought):
+        train, audit = set(labels.train[KEY]), set(labels.audit[KEY]) - set(labels.train[KEY])
+        assert train <= taught[window]
+        assert audit.isdisjoint(taught[window]) if gated else audit <= taught[window]
 
 
 def test_recovered_gain_is_one_for_what_every_label_gives_and_undefined_where_that_is_nothing() -> None:

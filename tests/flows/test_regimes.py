@@ -5,15 +5,16 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.payments import CHANGED, week
-from flows.evidence import audit_labels, kept_labels, old_answers_hold, settled, teaching_labels
+from flows.evidence import audit_labels, kept_labels, old_answers_hold, settled, teaching_labels, undecided
 from flows.learn import learn
 from flows.promote import rollback
 from flows.regimes import regimes_of
 from models.entry import Note
-from records.comparison import Comparison
+from records.comparison import Comparison, Outcome, Verdict
 from records.decay import Judgement
 from records.drift import Estimate
 from records.errors import NotFound
+from records.window import Window
 from tests.flows.conftest import World
 
 
@@ -74,6 +75,23 @@ def test_what_a_champion_has_unlearned_stays_unlearned_and_speaks_about_older_ro
     assert old_answers_hold(site, later, quiet, holdout).all()
 
 
+def test_labels_of_an_undecided_window_judge_until_a_later_decision_used_them(learned: World) -> None:
+    site, window, request, _ = judged(learned)
+    first, second = (week(CHANGED[-1] + number) for number in (1, 2))
+
+    def decided(of: Window, outcome: Outcome, pooled: tuple[Window, ...]) -> None:
+        site.ledger.requests.save(replace(request, window=of, asks=()))
+        compared = Comparison("payments", request.generation, 9, "brier", (), looks=len(pooled), windows=pooled)
+        for step, record in (("compare", compared), ("promote", Verdict(outcome, ()))):
+            with site.ledger.steps.claim("payments", of, step) as claim:
+                claim.finish(record)
+
+    decided(first, "needs review", (first,))
+    assert (settled(site), undecided(site, request.generation)) == ((window,), (first,))
+    decided(second, "keep", (first, second))
+    assert (settled(site), undecided(site, request.generation)) == ((window, first, second), ())
+
+
 def test_a_challenger_that_waits_is_promoted_once_a_reviewer_approves_it_in_mlflow(asked: World) -> None:
     settings = asked.folder / "driftloop.toml"
     settings.write_text(settings.read_text().replace("[gate]", '[gate]\napproval = "manual"'))
@@ -94,7 +112,7 @@ def test_a_challenger_that_waits_is_promoted_once_a_reviewer_approves_it_in_mlfl
 def test_what_was_compared_is_on_the_ledger_with_its_biases(learned: World) -> None:
     site, window, _, _ = judged(learned)
     compared = site.ledger.steps.get("payments", window, "compare", Comparison)
-    assert compared.looks == 1
+    assert (compared.looks, compared.windows) == (1, (window,))
     (bias,) = compared.biases
     assert bias.name == "yes"
     assert abs(bias.challenger.value) < abs(bias.champion.value)
