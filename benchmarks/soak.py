@@ -192,8 +192,8 @@ def _findings(minutes: int, done: Runs, found: Sequence[Left], *, n_ill: int) ->
         "In short",
         tuple(figures),
         [tuple(figures.values())],
-        "Ill: of a last `learn` of each and `driftloop doctor`, how many end with an error. The doctor's is one where the"
-        " last window's `watch` was not let in: it names the window, and the next `watch` would go back to it.",
+        "Ill: of a last `learn` of each and `driftloop doctor`, how many end with an error. The doctor's is one where"
+        " the last window's `watch` was not let in: it names the window, and the next `watch` would go back to it.",
     )
     return Findings(ABOUT, (summary, table, outcome), figures)
 
