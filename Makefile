@@ -12,6 +12,7 @@ PURE := records monitors labeling models store
 ROOMS := $(PURE) flows
 SYNCED := .venv/.synced
 STUDIO_SYNCED := deploy/label-studio/.venv/.synced
+ALONE := -m "not services and not spark" -n auto --dist loadfile
 TEMPLATE := .local/label-studio-template/label_studio.sqlite3
 
 export PYTHONUNBUFFERED := 1
@@ -37,12 +38,12 @@ test: install ## Run every test: those without services on every core, then thos
 ifdef ARGS
 	$(PYTHON) -m pytest $(ARGS)
 else
-	$(PYTHON) -m pytest -m "not services and not spark" -n auto --dist loadfile
+	$(PYTHON) -m pytest $(ALONE)
 	$(PYTHON) -m pytest -m "services or spark"
 endif
 
 test-pure: $(SYNCED) ## Run the pure rooms' tests, which need no service, on every core
-	$(PYTHON) -m pytest -m "not services and not spark" -n auto $(PURE) $(addprefix tests/,$(PURE)) $(ARGS)
+	$(PYTHON) -m pytest $(ALONE) $(PURE) $(addprefix tests/,$(PURE)) $(ARGS)
 
 test-spark: $(SYNCED) ## Run the tests of tables that Spark reads (installs pyspark; needs Java 17)
 	$(UV) sync --locked --group spark

@@ -54,18 +54,15 @@ def kept_labels(site: Site, window: Window) -> Evidence:
 def settled(site: Site) -> tuple[Window, ...]:
     """The windows whose labels led to a decision, their own or a later one's, so that they are known ground."""
     verdicts = _verdicts(site)
-    decided = {window for window, _, outcome in verdicts if outcome != "needs review"}
-    compared = (site.ledger.steps.get(site.model, window, "compare", Comparison) for window in decided)
-    served = decided.union(*(one.windows for one in compared if one is not None))
+    served = _served(site, verdicts)
     return tuple(window for window, _, _ in verdicts if window in served)
 
 
 def undecided(site: Site, champion: int) -> tuple[Window, ...]:
     """The windows that were judged against this champion without any decision: their audit labels still count."""
-    served = settled(site)
-    return tuple(
-        window for window, request, _ in _verdicts(site) if window not in served and request.generation == champion
-    )
+    verdicts = _verdicts(site)
+    served = _served(site, verdicts)
+    return tuple(window for window, request, _ in verdicts if window not in served and request.generation == champion)
 
 
 def old_answers_hold(
@@ -116,6 +113,13 @@ def _verdicts(site: Site) -> list[tuple[Window, LabelRequest, Outcome]]:
         if request and verdict:
             found.append((window, request, verdict.outcome))
     return found
+
+
+def _served(site: Site, verdicts: Sequence[tuple[Window, LabelRequest, Outcome]]) -> set[Window]:
+    """The windows whose labels a decision used."""
+    decided = {window for window, _, outcome in verdicts if outcome != "needs review"}
+    compared = (site.ledger.steps.get(site.model, window, "compare", Comparison) for window in decided)
+    return decided.union(*(one.windows for one in compared if one is not None))
 
 
 def _labelled(site: Site, wanted: Sequence[tuple[Window, Sequence[Purpose]]], *, kept: bool | None = None) -> Evidence:

@@ -25,7 +25,7 @@ LEAST_COVERED = 0.5
 FAMILY_LABELS = 30.0
 """As how many labels the old rows count in saying which estimators suit these data at all."""
 SUITED_LABELS = 200.0
-"""As how many labels they count at most in saying which of the steady candidates stay."""
+"""As how many labels they count at most in saying which estimators stay in the steady half."""
 OWN_LABELS = 30.0
 """As how many labels they count against a candidate that loses on them."""
 
@@ -47,6 +47,10 @@ def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> 
     steady = _steady(trials, family, judging)
     if past or not steady.any() or _wants_no_steady(trials, family, steady, judging):
         return chosen
+    return _steadied(steady, chosen)
+
+
+def _steadied(steady: Floats, chosen: Floats) -> Floats:
     return STEADY_SHARE * steady + (1 - STEADY_SHARE) * chosen
 
 
@@ -114,7 +118,7 @@ def _wants_no_steady(trials: Sequence[Trial], family: Mapping[str, Floats], stea
                 judging.schema,
                 judging.loss,
             )
-            for weights in (STEADY_SHARE * steady + (1 - STEADY_SHARE) * chosen, chosen)
+            for weights in (_steadied(steady, chosen), chosen)
         )
         leads[held] = steadied - alone
     lead, error = mean_and_error(leads, judging.label_weights)

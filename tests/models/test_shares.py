@@ -45,9 +45,10 @@ def test_few_labels_leave_half_of_the_average_steady() -> None:
 
 def test_a_steady_candidate_that_does_not_suit_goes_and_the_others_share_evenly() -> None:
     trials, judging = trials_of(0.0, 0.1, 15)
-    unfit = Trial(Candidate(LIGHT, "linear"), np.full(15, 2.0), np.full(200, 2.0))
+    alone = Trial(Candidate(SNAPSHOT, "boosting"), np.full(15, 2.0), np.full(200, 2.0))
+    unfit = Trial(Candidate(LIGHT, "boosting"), np.zeros(15), np.full(200, 2.0))  # labels alone would keep it
     fit = Trial(Candidate(LIGHT, "linear"), np.full(15, -0.1), np.full(200, -0.5))
-    found = shares([*trials, unfit, fit], trials, judging)
+    found = shares([*trials, unfit, fit], [*trials, alone], judging)
     assert found[3] == 0
     assert min(found[1], found[4]) >= 0.25
 
