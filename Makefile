@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo up down status test test-pure test-spark bench licences lint clean
+.PHONY: help install demo up down status test test-pure test-spark bench licences audit lint clean
 
 UV := .tools/bin/uv
 PYTHON := .venv/bin/python
@@ -12,7 +12,7 @@ PURE := records monitors labeling models store
 ROOMS := $(PURE) flows
 SYNCED := .venv/.synced
 STUDIO_SYNCED := deploy/label-studio/.venv/.synced
-ALONE := -m "not services and not spark" -n auto --dist loadfile
+SPREAD := -n auto --maxprocesses 4 --dist loadfile
 TEMPLATE := .local/label-studio-template/label_studio.sqlite3
 
 export PYTHONUNBUFFERED := 1
@@ -34,27 +34,29 @@ down: $(SYNCED) ## Stop what `make up` started
 status: $(SYNCED) ## Show what `make up` started
 	$(PYTHON) -m deploy.stack status $(ARGS)
 
-test: install ## Run every test: those without services on every core, then those with the real ones
+test: install ## Run every test, a file of them per core at a time (at most four: each starts services of its own)
 ifdef ARGS
 	$(PYTHON) -m pytest $(ARGS)
 else
-	$(PYTHON) -m pytest $(ALONE)
-	$(PYTHON) -m pytest -m "services or spark"
+	$(PYTHON) -m pytest $(SPREAD)
 endif
 
 test-pure: $(SYNCED) ## Run the pure rooms' tests, which need no service, on every core
-	$(PYTHON) -m pytest $(ALONE) $(PURE) $(addprefix tests/,$(PURE)) $(ARGS)
+	$(PYTHON) -m pytest -m "not services and not spark" $(SPREAD) $(PURE) $(addprefix tests/,$(PURE)) $(ARGS)
 
 test-spark: $(SYNCED) ## Run the tests of tables that Spark reads (installs pyspark; needs Java 17)
 	$(UV) sync --locked --group spark
 	$(PYTHON) -m pytest -m spark $(ARGS)
 
-bench: $(SYNCED) ## Run every benchmark at full size and write docs/benchmarks (about two hours; ARGS="--quick" for a look)
+bench: $(SYNCED) ## Run every benchmark at full size and write docs/benchmarks (about three hours; ARGS="--quick" for a look)
 	$(UV) sync --locked --project benchmarks/peers
 	for name in alarms power slices decay label_bill streams exchange gate acceleration faults scale soak; do $(PYTHON) -m benchmarks.$$name $(ARGS); done
 
 licences: install ## Write docs/licences.md: the licence of every package
 	$(PYTHON) -m deploy.licences
+
+audit: $(SYNCED) ## Look up known vulnerabilities of every package in the lock files (needs a network)
+	$(PYTHON) -m deploy.audit
 
 lint: $(SYNCED) ## Check style, types and who may import whom
 	.venv/bin/ruff check .

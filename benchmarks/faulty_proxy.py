@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -41,6 +42,7 @@ class Proxy:
         self.fate = fate
         self.kill = kill
         self.hang_seconds = hang_seconds
+        self.connections: set[socket.socket] = set()
         self._late: list[threading.Thread] = []
         self._client = httpx.Client(base_url=upstream, timeout=60, trust_env=False)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"proxy": self}))
@@ -69,6 +71,9 @@ class Proxy:
     def close(self) -> None:
         """Stop, after everything that is still to be carried was."""
         self._server.shutdown()
+        for connection in tuple(self.connections):  # a client may keep it open, and nothing is to come any more
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
         self._server.server_close()
         for thread in self._late:
             thread.join()
@@ -78,6 +83,14 @@ class Proxy:
 class _Handler(BaseHTTPRequestHandler):
     proxy: Proxy
     protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.proxy.connections.add(self.connection)
+
+    def finish(self) -> None:
+        self.proxy.connections.discard(self.connection)
+        super().finish()
 
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

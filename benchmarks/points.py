@@ -1,4 +1,4 @@
-"""Every outside effect of a process as two points, before and after it, at any of which something can happen to it."""
+"""Every touch of the outside by a process as two points, before and after it, at any of which it can be struck."""
 
 import os
 import signal
@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 _MLFLOW = (
-    *("create_run", "create_logged_model", "log_batch", "log_inputs", "log_outputs", "log_model_artifacts"),
+    *("create_experiment", "create_run", "create_logged_model", "log_batch", "log_inputs", "log_outputs"),
+    *("log_model_artifacts", "log_artifacts"),
     *("finalize_logged_model", "log_artifact", "log_text", "log_metric", "set_tag", "set_terminated"),
-    *("create_registered_model", "create_model_version", "set_registered_model_alias", "set_model_version_tag"),
+    *("create_registered_model", "create_model_version", "set_model_version_tag"),
     *("delete_registered_model_alias", "set_logged_model_tags", "update_model_version"),
+    *("search_experiments", "get_experiment_by_name", "search_runs", "get_run", "get_logged_model"),
+    *("search_registered_models", "search_model_versions", "get_model_version", "get_model_version_download_uri"),
 )
-_WRITING = ("POST", "PATCH", "PUT", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Points:
 
     def __init__(self, strike: Strike | None = None) -> None:
         self.passed: list[str] = []
+        self._n_commits = 0
         self._strike = strike
 
     def at(self, name: str) -> None:
@@ -46,7 +49,7 @@ class Points:
             strike.act()
 
     def watch(self) -> None:
-        """Watch every effect of this process from now on: commits, files put in place, MLflow, Label Studio."""
+        """Watch this process from now on: commits, each by its number; files put in place; MLflow; Label Studio."""
         import httpx
         from mlflow import MlflowClient
         from sqlalchemy import event
@@ -60,19 +63,20 @@ class Points:
         ):
             if hasattr(owner, name):
                 setattr(owner, name, self._watched(getattr(owner, name), lambda *_, what=what: what))
+        move = MlflowClient.set_registered_model_alias
+        MlflowClient.set_registered_model_alias = self._watched(move, lambda *said: f"MLflow: move alias {said[2]}")
         event.listen(Session, "before_commit", lambda one: self._commit("before", one))
         event.listen(Session, "after_commit", lambda one: self._commit("after", one))
         httpx.Client.send = self._watched(httpx.Client.send, _request)  # type: ignore[method-assign]
 
     def _commit(self, when: str, session: Any) -> None:
         if session.get_bind().get_execution_options().get("driftloop_writes", False):
-            self.at(f"{when} ledger: commit")
+            self._n_commits += when == "before"
+            self.at(f"{when} ledger: commit {self._n_commits}")
 
-    def _watched(self, effect: Callable[..., Any], named: Callable[..., str | None]) -> Callable[..., Any]:
+    def _watched(self, effect: Callable[..., Any], named: Callable[..., str]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
             name = named(*arguments)
-            if name is None:
-                return effect(*arguments, **options)
             self.at(f"before {name}")
             result = effect(*arguments, **options)
             self.at(f"after {name}")
@@ -81,9 +85,7 @@ class Points:
         return call
 
 
-def _request(_client: object, request: Any, *_: object) -> str | None:
-    """What a request to Label Studio does, without the numbers in its address; None if it only reads."""
-    if request.method not in _WRITING:
-        return None
+def _request(_client: object, request: Any, *_: object) -> str:
+    """What a request does at Label Studio, without the numbers in its address."""
     parts = [part for part in request.url.path.split("/") if part and not part.isdigit()]
     return f"Label Studio: {request.method} {'/'.join(parts)}"

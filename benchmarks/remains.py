@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from mlflow import MlflowClient
 
+from benchmarks.kept import on_disk, on_ledger
+from benchmarks.logged import in_mlflow
 from benchmarks.victim import Place
 
 
@@ -22,57 +23,26 @@ def remains(place: Place) -> Remains:
     """Look at everything a phase may have touched."""
     site = place.site()
     ledger, model = site.ledger, site.model
-    facts: Counter[str] = Counter()
-    generations = ledger.generations.all(model)
-    for one in generations:
-        facts[f"generation {one.number}: {one.status}, of {one.parent}, by {one.cause}, {one.snapshot.digest}"] += 1
-        facts[f"snapshot of generation {one.number} is whole: {one.snapshot.train.exists()}"] += 1
-    facts.update(f"promotion of {one.generation} over {one.previous}" for one in ledger.promotions.history(model))
-    facts.update(f"pending promotion of {one.generation}" for one in ledger.promotions.pending(model))
-    for window in ledger.steps.windows(model):
-        request = ledger.requests.get(model, window)
-        asked = request.row_keys if request else ()
-        facts.update(f"{window.name}: row {key} is asked" for key in asked)
-        facts.update(
-            f"{window.name}: row {item.label.row_key} is {item.label.answer}"
-            for item in ledger.labels.of(model, window=window)
-        )
-    facts.update(f"open request of {item.request.window.name}" for item in ledger.requests.open(model))
-    champion = next((one for one in generations if one.status == "champion"), None)
-    alias = _registered(site.settings.located(site.settings.services.mlflow), model, facts)
-    agreed = champion is not None and alias == champion.version
-    facts[f"the alias is the ledger's champion: {agreed}"] += 1
+    logged, alias = in_mlflow(site.settings.located(site.settings.services.mlflow), model)
+    facts = on_ledger(ledger) + on_disk(place) + logged
+    champions = [one for one in ledger.generations.all(model) if one.status == "champion"]
     if any(item.project is not None for item in ledger.requests.open(model)):
-        facts.update(f"task of row {key}" for key in _tasks(place))
-    n_champions = sum(one.status == "champion" for one in generations)
-    return Remains(facts, n_champions if agreed else 0)
+        facts += _on_studio(place)
+    agreed = [one.version for one in champions] == [alias]
+    return Remains(facts, len(champions) if agreed or len(champions) > 1 else 0)
 
 
-def _registered(uri: str, model: str, facts: Counter[str]) -> str | None:
-    """Add the finished runs and the versions of every generation; return the version in charge."""
-    client = MlflowClient(uri, registry_uri=uri)
-    experiment = client.get_experiment_by_name(model)
-    if experiment is None:
-        return None
-    for run in client.search_runs([experiment.experiment_id], "attributes.status = 'FINISHED'"):
-        if "driftloop.key" in run.data.tags:
-            facts[f"MLflow run of generation {run.data.tags['generation']}"] += 1
-    for version in client.search_model_versions(f"name = '{model}'"):
-        facts[f"MLflow version of generation {version.tags['generation']}"] += 1
-    found = client.search_registered_models(f"name = '{model}'")
-    alias = found[0].aliases.get("champion") if found else None
-    return None if alias is None else str(alias)
-
-
-def _tasks(place: Place) -> list[str]:
-    api = client(place)
-    return [
-        task["data"]["row_key"]
-        for project in projects(api)
-        for task in api.get("/api/tasks/", params={"project": project, "fields": "all", "page_size": 10_000}).json()[
-            "tasks"
-        ]
-    ]
+def _on_studio(place: Place) -> Counter[str]:
+    facts: Counter[str] = Counter()
+    with client(place) as api:
+        for project in projects(api):
+            facts["project in Label Studio"] += 1
+            query = f"project={project}&fields=all&page_size=10000"
+            listed = api.get(f"/api/tasks/?{query}").raise_for_status().json()
+            facts.update(f"task of row {task['data']['row_key']}" for task in listed["tasks"])
+            tabs = api.get("/api/dm/views/", params={"project": project}).raise_for_status().json()
+            facts.update(f"tab {tab['data'].get('title')}" for tab in tabs)
+    return facts
 
 
 def client(place: Place) -> httpx.Client:

@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -99,8 +100,8 @@ def as_page(name: str, findings: Findings, *, begun: datetime, seconds: float) -
             parts.append(table.note)
     versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
     parts.append(
-        f"Measured by `{command(name, sys.argv[1:])}` on {begun:%Y-%m-%d} in {seconds:,.0f} s on {machine()}, with"
-        f" Python {platform.python_version()}, {versions}."
+        f"Measured by `{command(name, sys.argv[1:])}` on {begun:%Y-%m-%d} in {seconds:,.0f} s on {machine()},"
+        f"{_at_commit()} with Python {platform.python_version()}, {versions}."
     )
     return "\n\n".join(parts) + "\n"
 
@@ -117,6 +118,21 @@ def command(name: str, given: Sequence[str]) -> str:
         del shown[place : place + 2]
     words = [Path(word).name if word.endswith(".parquet") else word for word in shown]
     return shlex.join(["python", "-m", f"benchmarks.{name}", *words])
+
+
+def _at_commit() -> str:
+    """Say what code was measured, where git knows it."""
+    try:
+        asked = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return ""
+    return f" at commit {asked.stdout.strip()}," if asked.returncode == 0 else ""
 
 
 def machine() -> str:

@@ -18,6 +18,7 @@ from tests import postgres
 
 _SETTINGS = TOML.replace('["linear", "random_forest"]', '["linear"]\nserving = "stock"')
 _START_SECONDS = 240.0
+_EVERY = slice(None)
 
 
 class Held:
@@ -73,20 +74,20 @@ class Rig:
             for project in projects(api):
                 api.delete(f"/api/projects/{project}/").raise_for_status()
 
-    def answer(self, place: Place) -> None:
-        """Let a person answer every task of the open request from the truth."""
+    def answer(self, place: Place, part: slice = _EVERY) -> None:
+        """Let a person answer the tasks of the open request, or a part of them in their order, from the truth."""
         site = place.site()
         truth = pd.read_parquet(place.folder / "truth.parquet").set_index("id")["fraud"]
         (item,) = site.ledger.requests.open(site.model)
         with self.api() as api:
-            for key, task in item.task_ids:
+            for key, task in item.task_ids[part]:
                 body = {"result": answers.write(truth[key], site.schema), "lead_time": 5.0}
                 api.post(f"/api/tasks/{task}/annotations/", json=body).raise_for_status()
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Rig]:
-    """Start what there is, and write down a model's first day."""
+def opened(folder: Path, *, with_postgres: bool = True) -> Iterator[Rig]:
+    """Start what there is, PostgreSQL only if wanted, and write down a model's first day."""
     home = folder / "before adopt"
     home.mkdir()
     payments(N_SNAPSHOT_WEEKS).to_parquet(home / "training.parquet")
@@ -95,18 +96,20 @@ def opened(folder: Path) -> Iterator[Rig]:
     everything[["id", "fraud"]].to_parquet(home / "truth.parquet")
     everything.drop(columns="fraud").to_parquet(home / "production.parquet")
     (home / "driftloop.toml").write_text(_SETTINGS, encoding="utf-8")
+    site = Place(home, "", "").site()
+    site.registry.champion(site.model)  # makes MLflow's tables, once
     service = services.label_studio(folder / "label-studio", port=services.free_ports(1)[0])
     held = Held(service)
     try:
-        with _postgres() as server:
+        with _postgres(wanted=with_postgres) as server:
             yield Rig(folder, held, studio.read_access(service.folder).token, server)
     finally:
         held.stop()
 
 
 @contextmanager
-def _postgres() -> Iterator[postgres.Server | None]:
-    binaries = postgres.programs()
+def _postgres(*, wanted: bool) -> Iterator[postgres.Server | None]:
+    binaries = postgres.programs() if wanted else None
     if binaries is None:
         yield None
         return

@@ -1,5 +1,6 @@
 """Whether the loop can be left alone: `python -m benchmarks.soak [--minutes 15] [--quick]`."""
 
+import json
 import os
 import subprocess
 import sys
@@ -18,8 +19,10 @@ from benchmarks.payments import N_SNAPSHOT_WEEKS, TOML, payments
 from benchmarks.report import DOCS, Findings, Steps, Table, arguments, carry_out
 from benchmarks.soaked import Left, Runs, left, runs
 from deploy import bots, stack, studio
+from flows.operation_tables import check_line
 from flows.settings import load_settings
 from flows.site import Site
+from records.check import Check
 from records.errors import ServiceDown
 
 ABOUT = (
@@ -35,6 +38,7 @@ N_ROWS = 400
 _MINUTE = timedelta(minutes=1)
 _BOTS_PAUSE_SECONDS = 5.0
 _GRACE_SECONDS = 180.0
+_ILL = "Ill: of a last `learn` of each and `driftloop doctor`, how many end with an error."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,17 @@ class Scene:
             print(ran.stdout, ran.stderr, file=sys.stderr)
         return ran.returncode
 
+    def troubles(self) -> tuple[str, ...]:
+        """Ask `driftloop doctor` about every model, and return its own line on each thing that is not well."""
+        command = [str(Path(sys.executable).with_name("driftloop")), "doctor", str(self.folder), "--json"]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            found = json.loads(ran.stdout)
+        except json.JSONDecodeError:  # it did not get as far as looking
+            return (" ".join(ran.stderr.split()),)
+        looked = [(Path(one.pop("settings")).stem, Check(**one)) for one in found]
+        return tuple(f"{model} {check_line(check).plain}" for model, check in looked if not check.ok)
+
 
 def measure(minutes: int, steps: Steps) -> Findings:
     """Leave the loop alone for `minutes`, while bots answer, then compare what everybody says happened."""
@@ -71,9 +86,10 @@ def measure(minutes: int, steps: Steps) -> Findings:
                 count()
         done = _wait_for(scene, begun, ends)
         codes = [scene.run("learn", "--config", str(scene.folder / f"{model}.toml")) for model in MODELS]
-        codes.append(scene.run("doctor", str(scene.folder)))
+        troubles = scene.troubles()
         found = [left(site, scene.studio_url) for site in scene.sites()]
-    return _findings(minutes, done, found, n_ill=sum(code != 0 for code in codes))
+    n_ill = sum(code != 0 for code in codes) + bool(troubles)
+    return _findings(minutes, done, found, n_ill=n_ill, troubles=troubles)
 
 
 @contextmanager
@@ -162,7 +178,7 @@ def _demand(exit_code: int) -> None:
         raise RuntimeError("a command failed before anything could be measured; what it said stands above")
 
 
-def _findings(minutes: int, done: Runs, found: Sequence[Left], *, n_ill: int) -> Findings:
+def _findings(minutes: int, done: Runs, found: Sequence[Left], *, n_ill: int, troubles: Sequence[str]) -> Findings:
     lost = [fact for one in found for fact in one.lost]
     duplicated = [*done.duplicated, *(fact for one in found for fact in one.duplicated)]
     table = Table(
@@ -170,7 +186,8 @@ def _findings(minutes: int, done: Runs, found: Sequence[Left], *, n_ill: int) ->
         ("deployment", "runs", "completed", "crashed or failed", "cancelled", "late", "median s", "longest s"),
         done.table(),
         "Late is a start more than a minute after it was due, or none. Cancelled is one that came while the one before"
-        " it still ran: the next `learn` does its work, and the next `watch` goes back to the window left out.",
+        " it still ran: the next `learn` does its work, and the next `watch` goes back to the window left out."
+        + "".join(f"\n\n* {one.deployment} at {one.due:%H:%M}: {one.state}, {one.said}" for one in done.crashed),
     )
     outcome = Table(
         "What is left",
@@ -181,7 +198,7 @@ def _findings(minutes: int, done: Runs, found: Sequence[Left], *, n_ill: int) ->
     figures = {
         "minutes": minutes,
         "runs": done.n,
-        "crashed": done.n_crashed,
+        "crashed": len(done.crashed),
         "late": done.n_late,
         "cancelled": done.n_cancelled,
         "lost": len(lost),
@@ -192,8 +209,7 @@ def _findings(minutes: int, done: Runs, found: Sequence[Left], *, n_ill: int) ->
         "In short",
         tuple(figures),
         [tuple(figures.values())],
-        "Ill: of a last `learn` of each and `driftloop doctor`, how many end with an error. The doctor's is one where"
-        " the last window's `watch` was not let in: it names the window, and the next `watch` would go back to it.",
+        "\n".join([_ILL + (" The doctor said:\n" if troubles else ""), *(f"* {trouble}" for trouble in troubles)]),
     )
     return Findings(ABOUT, (summary, table, outcome), figures)
 

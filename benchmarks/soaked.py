@@ -19,12 +19,13 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One scheduled run: of which deployment, when it was due, when it began if it did, its state, how long it took."""
+    """One run: of which deployment, when it was due, when it began if it did, how it ended, what it said, how long."""
 
     deployment: str
     due: datetime
     began: datetime | None
     state: str
+    said: str
     seconds: float
 
     @property
@@ -37,7 +38,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The scheduled runs of a while."""
+    """The runs of a while, those that an event started in rows of their own."""
 
     all: tuple[Run, ...]
 
@@ -52,9 +53,10 @@ class Runs:
         return tuple(run for run in self.all if run.state not in _ENDED)
 
     @property
-    def n_crashed(self) -> int:
+    def crashed(self) -> tuple[Run, ...]:
         """Those that failed, crashed, or began and never ended."""
-        return sum(run.state in ("FAILED", "CRASHED", "RUNNING", "PENDING", "CANCELLING") for run in self.all)
+        ended_badly = ("FAILED", "CRASHED", "RUNNING", "PENDING", "CANCELLING")
+        return tuple(run for run in self.all if run.state in ended_badly)
 
     @property
     def n_cancelled(self) -> int:
@@ -79,7 +81,7 @@ class Runs:
             some = Runs(tuple(run for run in self.all if run.deployment == name))
             seconds = [run.seconds for run in some.all if run.state == "COMPLETED"] or [float("nan")]
             ended = sum(run.state == "COMPLETED" for run in some.all)
-            counts = (some.n, ended, some.n_crashed, some.n_cancelled, some.n_late)
+            counts = (some.n, ended, len(some.crashed), some.n_cancelled, some.n_late)
             rows.append((name, *counts, median(seconds), max(seconds)))
         return rows
 
@@ -94,7 +96,7 @@ class Left:
 
 
 def runs(prefect_url: str, *, due_from: datetime, due_until: datetime) -> Runs:
-    """Return every scheduled run that was due between two moments."""
+    """Return every run that was due between two moments, on schedule or because labels were ready."""
     wanted = {"expected_start_time": {"after_": due_from.isoformat(), "before_": due_until.isoformat()}}
     found: list[dict[str, Any]] = []
     with httpx.Client(base_url=f"{prefect_url}/api", timeout=60) as api:
@@ -107,18 +109,17 @@ def runs(prefect_url: str, *, due_from: datetime, due_until: datetime) -> Runs:
             found += page
             if len(page) < _PAGE:
                 break
-    return Runs(
-        tuple(
-            Run(
-                f"{flows[one['flow_id']]}/{names[one['deployment_id']]}",
-                datetime.fromisoformat(one["expected_start_time"]),
-                datetime.fromisoformat(one["start_time"]) if one["start_time"] else None,
-                one["state_type"],
-                float(one["total_run_time"]),
-            )
-            for one in found
-            if one["auto_scheduled"]
-        )
+    return Runs(tuple(_run(one, f"{flows[one['flow_id']]}/{names[one['deployment_id']]}") for one in found))
+
+
+def _run(told: dict[str, Any], deployment: str) -> Run:
+    return Run(
+        deployment if told["auto_scheduled"] else f"{deployment}, by an event",
+        datetime.fromisoformat(told["expected_start_time"]),
+        datetime.fromisoformat(told["start_time"]) if told["start_time"] else None,
+        told["state_type"],
+        (told["state"] or {}).get("message") or "",
+        float(told["total_run_time"]),
     )
 
 

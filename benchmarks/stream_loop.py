@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from benchmarks.stream_rivals import Count, Terms
 from benchmarks.stream_rows import Stream
 from benchmarks.stream_score import predicted, score
-from flows.settings import Gate
+from flows.sections import Gate
 from labeling.choose import REST, draw
 from models.compare import Regime, compare
 from models.loss import per_row

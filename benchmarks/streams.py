@@ -197,6 +197,8 @@ def main() -> None:
             parser.error(
                 f"{option} needs one column for all {len(asked.files)} files, or one each; put the files first"
             )
+    if len({file.stem for file in asked.files}) < len(asked.files):
+        parser.error("two files have the same name, which is what tells their streams apart; give one another name")
     if not 0 < asked.label_share < 1:
         parser.error(f"--label-share {asked.label_share} is no share; give one above 0 and below 1")
     default = None if asked.quick or asked.files else DOCS / "streams.md"

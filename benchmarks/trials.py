@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.settings import Gate
+from flows.sections import Gate
 from models.compare import Regime, compare
 from models.promote import judge
 from records.comparison import Rule, Verdict
@@ -19,7 +19,8 @@ _CHAMPION_LOSS = 0.25
 class Trial:
     """What is true of a challenger: mean gains in accuracy, and the shares of rows on which only one model is right.
 
-    Inclusion probabilities differ by up to the factor `unequal`. `smooth` says that losses are Brier's instead: their
+    `n_memory` labels are kept of earlier windows, a fifth of the 100 that each has at the defaults. Inclusion
+    probabilities differ by up to the factor `unequal`. `smooth` says that losses are Brier's instead: their
     differences spread around the gain rather than being -1, 0, 1.
     """
 
@@ -127,11 +128,8 @@ def _losses(
     if smooth:  # most rows change little and some a lot, as a forest's probabilities do
         champion = rng.beta(1, 3, n_rows)
         scale = discordant / 2
-        change = np.where(rng.random(n_rows) < 0.2, rng.normal(0, 2 * scale, n_rows), rng.normal(0, scale / 4, n_rows))
+        change = rng.standard_normal(n_rows) * np.where(rng.random(n_rows) < 0.2, 2 * scale, scale / 4)
         return np.stack([champion, champion - gain - change], axis=1)
-    kind = rng.random(n_rows)
-    better, worse = (discordant + gain) / 2, (discordant - gain) / 2
-    both_wrong = rng.random(n_rows) < _CHAMPION_LOSS
-    champion = np.where(kind < better, 1.0, np.where(kind < better + worse, 0.0, both_wrong))
-    challenger = np.where(kind < better, 0.0, np.where(kind < better + worse, 1.0, both_wrong))
-    return np.stack([champion, challenger], axis=1)
+    better, worse, alike = (discordant + gain) / 2, (discordant - gain) / 2, 1 - discordant
+    n_each = rng.multinomial(n_rows, [better, worse, alike * _CHAMPION_LOSS, alike * (1 - _CHAMPION_LOSS)])
+    return np.repeat([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0]], n_each, axis=1).T  # their order says nothing

@@ -12,11 +12,6 @@ PAGE = ROOT / "docs" / "licences.md"
 _OWN = "driftloop"
 _LONGEST = 40
 _VAGUE = ("OSI Approved", "DFSG approved", "Other/Proprietary License")
-_AUDIT = """\
-```sh
-.tools/bin/uv export --locked --no-emit-project > requirements.txt
-.tools/bin/uvx pip-audit --require-hashes --disable-pip -r requirements.txt
-```"""
 _SAME = {
     "Apache 2": "Apache-2.0",
     "Apache 2.0": "Apache-2.0",
@@ -61,8 +56,7 @@ def page(places: Iterable[tuple[str, Iterable[Distribution]]]) -> str:
         "# Licences",
         "Driftloop is under the [Apache License 2.0](../LICENSE). These are the packages that `make install` installs,"
         " pinned with hashes in the lock files, with the licence that each names itself. Written by `make licences`.",
-        "Known vulnerabilities change by the day, so they are looked up where there is a network:",
-        _AUDIT,
+        "Known vulnerabilities change by the day: `make audit` looks them up where there is a network.",
     ]
     for title, found in places:
         rows = sorted(set(_rows(found)), key=lambda row: row[0].lower())

@@ -92,6 +92,9 @@ def prefect_server(folder: Path, *, port: int, database: str | None = None) -> S
             **_prefect(folder, url=url),
             # Leases kept in memory leak a deployment's only slot for ever when the server restarts.
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+            # Of itself it deletes events only, and keeps every run with its tasks, logs and artifacts for ever.
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(90 * 24 * 3600),
             **({"PREFECT_SERVER_DATABASE_CONNECTION_URL": database} if database else {}),
         },
         folder=folder,
@@ -124,6 +127,7 @@ def prefect_worker(
             "PREFECT_WORKER_WEBSERVER_HOST": LOOPBACK,
             "PREFECT_WORKER_WEBSERVER_PORT": str(port),
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+            "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",  # what its server answers while SQLite is locked
             **(environment or {}),
         },
         folder=folder,

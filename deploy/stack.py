@@ -1,12 +1,13 @@
 """`make up` and `make down`: the local stack of services, which keeps running after the command ends.
 
-A home folder holds the data of every service, the ports they use (`ports.json`) and what was started
-(`running.json`), so that `down` stops exactly that, and `up` on the demo's home serves what the demo left behind.
+A home folder holds the data of every service, their logs in one folder (`logs`), the ports they use (`ports.json`) and
+what was started (`running.json`), so that `down` stops exactly that, and `up` on the demo's home serves what the demo
+left behind.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +18,14 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy import services, studio
+from deploy.ports import LOOPBACK, taken
 from deploy.processes import Running, Service, alive, await_health, launch, stop
 from records.errors import Conflict, DriftloopError
 
 POOL = "driftloop"
+REDIS = 6379
+"""Label Studio looks for a Redis at this port of its own machine, and cannot be told not to."""
+
 START_SECONDS = 240.0
 
 
@@ -61,17 +66,19 @@ def layout(home: Path, ports: Ports, *, worker_environment: Mapping[str, str] | 
     prefect = services.prefect_server(home / "prefect", port=ports.prefect)
     label_studio = services.label_studio(home / "label-studio", port=ports.label_studio)
     access = studio.read_access(home / "label-studio")
+    worker = services.prefect_worker(
+        home / "prefect",
+        port=ports.worker,
+        server_url=prefect.url,
+        pool=POOL,
+        environment={"DRIFTLOOP_LABEL_STUDIO_TOKEN": access.token, **(worker_environment or {})},
+    )
+    mlflow, logs = services.mlflow_server(home / "mlflow", port=ports.mlflow), home.resolve() / "logs"
     return Stack(
-        prefect,
-        services.mlflow_server(home / "mlflow", port=ports.mlflow),
-        label_studio,
-        services.prefect_worker(
-            home / "prefect",
-            port=ports.worker,
-            server_url=prefect.url,
-            pool=POOL,
-            environment={"DRIFTLOOP_LABEL_STUDIO_TOKEN": access.token, **(worker_environment or {})},
-        ),
+        prefect=replace(prefect, log=logs / "prefect.log"),
+        mlflow=replace(mlflow, log=logs / "mlflow.log"),
+        label_studio=replace(label_studio, log=logs / "label-studio.log"),
+        worker=replace(worker, log=logs / "worker.log"),
     )
 
 
@@ -159,6 +166,13 @@ def up_command(
     wanted = {"prefect": prefect, "mlflow": mlflow, "label_studio": label_studio, "worker": worker}
     ports = Ports(**{**asdict(kept_ports(chosen)), **{name: port for name, port in wanted.items() if port}})
     console = Console()
+    if taken(REDIS):
+        console.print(
+            f"[yellow]A Redis seems to answer on port {REDIS} of {LOOPBACK}: Label Studio queues its webhooks there"
+            " for a worker that nobody runs, so stop it, or run it on another port.[/]",
+            soft_wrap=True,
+            highlight=False,
+        )
     found = up(chosen, ports, console=console)
     _show(console, chosen)
     mlflow_server = next(one for one in found if one.name == services.MLFLOW)

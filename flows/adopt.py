@@ -1,8 +1,11 @@
 """Take a model under watch: its training data becomes the first snapshot, its pipeline generation 1."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
@@ -11,6 +14,8 @@ from flows.retrain import save_generation
 from flows.review import refresh
 from flows.site import Site
 from flows.watch import Run, by_hand
+from models.accelerate import bounded
+from models.balance import balanced
 from models.encoded import encoded_types
 from models.entry import Draft
 from models.holdout import in_holdout
@@ -18,9 +23,11 @@ from models.loss import per_row
 from models.memory import affordable
 from models.train import fit
 from monitors.schema import check_frame
+from records.address import public
 from records.comparison import Verdict
 from records.errors import BadData, Conflict, EmptyWindow, NotFound
 from records.generation import FitRecord, Generation, Snapshot
+from records.schema import Schema
 from records.window import Window
 from store.snapshots import digest, read, write
 from store.warehouse import open_table
@@ -33,15 +40,18 @@ def adopt(
 ) -> Generation:
     """Make generation 1 from training data, and put it in charge; adopting the same again changes nothing.
 
-    `pipeline_uri` names a scikit-learn pipeline in MLflow to adopt; without it one is trained per configured
-    estimator and the one with the lower holdout loss is kept. Raises `BadData` when the data cannot teach, `Conflict`
-    when the model was adopted before with other data or another pipeline.
+    `pipeline_uri` names a scikit-learn pipeline to adopt: in the configured MLflow, or at any address MLflow can
+    download. It is the one model that no digest vouches for, and loading it runs what is in it. Without it one is
+    trained per configured estimator and the one that loses least on the holdout is kept, where with `training.balance`
+    every class counts the same. Raises `BadData` when the data cannot teach, `Conflict` when the model was adopted
+    before with other data or another pipeline.
     """
     run(settle_promotions, site)
     with site.ledger.lock(f"adopt:{site.model}"):
         present = site.ledger.generations.champion(site.model)
         if present is not None:
             run(refuse_another, site, data, table, pipeline_uri)
+            run(refresh, site, [1])
             return present
         run(check_pipeline, site, pipeline_uri)
         snapshot = run(take_snapshot, site, data, table)
@@ -71,7 +81,7 @@ def check_pipeline(site: Site, pipeline_uri: str | None) -> None:
     site.registry.champion(site.model)
     if pipeline_uri is None:
         return
-    for column, kind in encoded_types(site.registry.load(pipeline_uri)).items():
+    for column, kind in encoded_types(site.registry.fetch(pipeline_uri)).items():
         if column in site.schema.categorical and kind != "str":
             raise BadData(
                 f"the pipeline {pipeline_uri!r} encodes {kind} values of column {column!r}, but categories are handed"
@@ -86,7 +96,7 @@ def take_snapshot(site: Site, data: str, table: str | None) -> Snapshot:
 
 def _teaching_rows(site: Site, data: str, table: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     schema, training = site.schema, site.settings.training
-    where = f"the training data {data.rpartition('@')[2]}"
+    where = f"the training data {public(data)}"
     try:
         door = open_table(site.settings.located(data), schema, table=table)
         door.check()
@@ -96,7 +106,7 @@ def _teaching_rows(site: Site, data: str, table: str | None) -> tuple[pd.DataFra
     if extent is None:
         raise EmptyWindow(f"{where} has no rows; give the rows the model was trained on")
     everything = Window(extent[0], extent[1] + timedelta(microseconds=1))
-    n_rows = affordable(door.facts(everything).n_rows, len(schema.production), max_rows=training.max_rows)
+    n_rows = affordable(door.facts(everything).n_rows, schema, training.estimators, max_rows=training.max_rows)
     frame = check_frame(door.sample(everything, n_rows), schema, where=where, need_target=True)
     held = in_holdout(frame[schema.row_key], training.holdout_share, seed=training.seed)
     if held.all() or not held.any():
@@ -113,23 +123,12 @@ def _teaching_rows(site: Site, data: str, table: str | None) -> tuple[pd.DataFra
 def train_first(site: Site, snapshot: Snapshot, pipeline_uri: str | None) -> Generation:
     """Train or take the first pipeline and log it as generation 1."""
     train, holdout = read(snapshot)
-    if pipeline_uri is not None:
-        fitted = [_adopted(site, pipeline_uri, holdout)]
-    else:
-        fitted = [
-            fit(
-                train,
-                holdout,
-                site.schema,
-                estimator=estimator,
-                loss=site.settings.loss,
-                seed=site.settings.training.seed,
-                serving=site.settings.training.serving,
-                balance=site.settings.training.balance,
-            )
-            for estimator in site.settings.training.estimators
-        ]
-    pipeline, record = min(fitted, key=lambda candidate: candidate[1].holdout_loss)
+    with bounded(site.settings.training.cores):
+        if pipeline_uri is not None:
+            pipeline, record = _adopted(site, pipeline_uri, holdout)
+            candidates: tuple[FitRecord, ...] = (record,)
+        else:
+            pipeline, record, candidates = _best(site, train, holdout)
     draft = Draft(
         model=site.model,
         number=1,
@@ -139,7 +138,7 @@ def train_first(site: Site, snapshot: Snapshot, pipeline_uri: str | None) -> Gen
         snapshot=snapshot,
         train=train,
         holdout=holdout,
-        candidates=tuple(candidate for _, candidate in fitted),
+        candidates=candidates,
         description=f"Adopted with {snapshot.n_train:,} training and {snapshot.n_holdout:,} holdout rows.",
     )
     return save_generation(site, draft, parent=None, cause=None)
@@ -152,9 +151,37 @@ def put_in_charge(site: Site, generation: Generation) -> None:
     refresh(site, [generation.number])
 
 
+def _best(site: Site, train: pd.DataFrame, holdout: pd.DataFrame) -> tuple[Pipeline, FitRecord, tuple[FitRecord, ...]]:
+    """The best pipeline of the configured estimators, its record, and those of all of them.
+
+    They are tried accelerated; with serving "stock" scikit-learn fits the best of them once more.
+    """
+    training, schema = site.settings.training, site.schema
+    alike: dict[str, Any] = {"loss": site.settings.loss, "seed": training.seed, "balance": training.balance}
+    tried: list[tuple[float, Pipeline, FitRecord]] = []
+    for number, name in enumerate(training.estimators, start=1):
+        pipeline, record = fit(train, holdout, schema, estimator=name, serving="accelerated", **alike)
+        loss = record.holdout_loss
+        if training.balance and schema.task == "classification":
+            loss = _balanced_loss(pipeline, holdout, schema, record.loss)
+            record = replace(record, params=(*record.params, ("holdout loss, classes alike", f"{loss:.5f}")))
+        tried.append((loss, pipeline, record))
+        site.count("estimators", number, len(training.estimators))
+    _, pipeline, record = min(tried, key=lambda one: one[0])
+    if training.serving == "stock":
+        pipeline, record = fit(train, holdout, schema, estimator=record.estimator, serving="stock", **alike)
+    return pipeline, record, tuple(one for _, _, one in tried)
+
+
+def _balanced_loss(pipeline: Pipeline, holdout: pd.DataFrame, schema: Schema, loss: str) -> float:
+    """The mean loss where every class counts the same."""
+    weights = balanced(holdout[schema.target].to_numpy(), np.ones(len(holdout)))
+    return float(np.average(per_row(pipeline, holdout, schema, loss), weights=weights))
+
+
 def _adopted(site: Site, pipeline_uri: str, holdout: pd.DataFrame) -> tuple[Pipeline, FitRecord]:
     begun = time.perf_counter()
-    pipeline = site.registry.load(pipeline_uri)
+    pipeline = site.registry.fetch(pipeline_uri)
     losses = per_row(pipeline, holdout, site.schema, site.settings.loss)
     record = FitRecord(
         estimator=type(pipeline[-1]).__name__,

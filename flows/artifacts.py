@@ -1,20 +1,37 @@
 """What a flow run shows in the Prefect UI: pages made of plain records, and the door that keeps them."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+import httpx
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from flows import people
 from flows.crowd import crowd
 from flows.learn import Learned
-from flows.links import report_link, review_link
+from flows.links import generation_link, report_link, review_link, tasks_link
 from flows.markdown import bar, table, text
+from flows.progress_bar import artifact_key
 from flows.site import Site
 from flows.tables import estimate_text, plain_text, ratio_text
 from flows.watch import Watched
+from records.address import without_secrets
 from records.batch import Batch
-from records.drift import ColumnDrift
+from records.drift import DriftReport
+from records.generation import Generation
 from records.slice import Slice
+
+_log = logging.getLogger(__name__)
+
+
+def show(publish: Callable[..., None], *arguments: Any) -> None:
+    """Publish a page in Prefect; what it shows is on the ledger, so a server that does not take it fails no run."""
+    try:
+        publish(*arguments)
+    except httpx.HTTPError as error:
+        why = without_secrets(" ".join(str(error).split()) or type(error).__name__)
+        _log.warning("Prefect did not take a page (%s); what it would show is on the ledger.", why)
 
 
 def watched_page(watched: Watched) -> str:
@@ -22,9 +39,8 @@ def watched_page(watched: Watched) -> str:
     report, alarm = watched.report, watched.alarm
     head = "ALARM" if alarm.raised else "Quiet"
     parts = [
-        f"# {head}: {text(report.model)}, {watched.batch.window.name}",
-        text(alarm.reason),
-        f"Evidence {alarm.evidence:.1f} of {alarm.limit:.0f}; joint test p = {report.joint.p_value:.3f}.",
+        f"# {head}: {text(report.model)}",
+        f"Window {watched.batch.window.name}. {text(alarm.reason)}",
         "## People",
         text(watched.request.reason),
     ]
@@ -37,19 +53,34 @@ def watched_page(watched: Watched) -> str:
     if report.outputs:
         said = [f"* {text(one.sentence)}{' (drifted)' if one.drifted else ''}" for one in report.outputs]
         parts += ["## What the model says of them", "\n".join(said)]
-    moved = sorted(report.columns, key=lambda column: (column.adjusted_p, -abs(column.effect.value)))
-    columns = [_column_cells(column) for column in moved]
-    parts += ["## Every column", table(("column", "drifted", "effect", "size", "adjusted p"), columns)]
+    rows = drift_rows(report)
+    parts += ["## Every column", table(tuple(rows[0]), [tuple(row.values()) for row in rows])] if rows else []
     parts += ["## Notes", "\n".join(f"* {text(note)}" for note in report.notes)]
     return "\n\n".join(parts)
+
+
+def drift_rows(report: DriftReport) -> list[dict[str, str]]:
+    """The drift of every column, those that moved most first, for people; the names are as the table has them."""
+    moved = sorted(report.columns, key=lambda column: (column.adjusted_p, -abs(column.effect.value)))
+    return [
+        {
+            "column": one.column,
+            "drifted": "yes" if one.drifted else "",
+            "effect": _signed(one.effect.value),
+            "size": bar(abs(one.effect.value), width=20),
+            "adjusted p": f"{one.adjusted_p:.3f}",
+        }
+        for one in moved
+    ]
 
 
 def learned_page(model: str, learned: Learned) -> str:
     """What one label request led to: decay with intervals, and the verdict with its reasons."""
     progress = learned.progress
     parts = [
-        f"# {text(model)}, {progress.window.name}",
-        f"{progress.n_answered} of {progress.n_asked} rows answered, {progress.n_resolved} looked at.",
+        f"# {_headline(learned)}: {text(model)}",
+        f"Window {progress.window.name}: {progress.n_answered} of {progress.n_asked} rows answered,"
+        f" {progress.n_resolved} looked at.",
         *([text(progress.fetched.sentence)] if progress.fetched else []),
     ]
     if learned.judgement is None:
@@ -87,43 +118,60 @@ def learned_page(model: str, learned: Learned) -> str:
 
 
 def publish_watched(site: Site, watched: Watched) -> None:
-    """Keep the page of a watched window in Prefect, with a link to the drift report of an alarm."""
-    key, name = f"{site.model}-watch".lower().replace("_", "-"), watched.batch.window.name
+    """Keep the page of a watched window in Prefect and its drift as a table, with links to go on from an alarm."""
+    key, window = artifact_key(site, "watch"), watched.batch.window
     page = watched_page(watched)
     if watched.alarm.raised:
-        link = report_link(site, watched.alarm)
-        page += f"\n\n{_links(site, link)}"
-        create_link_artifact(link, link_text=f"Evidently's report of {name}", key=f"{key}-report", description=name)
-    create_markdown_artifact(page, key=key, description=f"{site.model} {name}")
+        report = report_link(site, watched.alarm)
+        champion = site.ledger.generations.get(site.model, watched.alarm.generation)
+        page += _go_on(
+            ("Evidently's report", report),
+            ("the tasks in Label Studio", tasks_link(site, window)),
+            (_generation(champion), generation_link(site, champion)),
+        )
+        name = f"Evidently's report of {window.name}"
+        create_link_artifact(report, link_text=name, key=f"{key}-report", description=window.name)
+    create_markdown_artifact(page, key=key, description=f"{site.model} {window.name}")
+    rows = [{name: text(cell) for name, cell in row.items()} for row in drift_rows(watched.report)]  # Prefect reads it
+    create_table_artifact(rows, key=f"{key}-drift", description=f"{site.model} {window.name}")
 
 
 def publish_learned(site: Site, learned: Learned) -> None:
-    """Keep the page of a label request in Prefect."""
-    key = f"{site.model}-learn".lower().replace("_", "-")
+    """Keep the page of a label request in Prefect, with links to go on."""
+    key, window = artifact_key(site, "learn"), learned.progress.window
     page = learned_page(site.model, learned)
-    request = site.ledger.requests.get(site.model, learned.progress.window)
+    request = site.ledger.requests.get(site.model, window)
     if request is not None:
         page += f"\n\n{people.page(crowd(site, request))}"
+    places: list[tuple[str, str | None]] = [("the tasks in Label Studio", tasks_link(site, window))]
     if learned.challenger is not None:
-        link = review_link(site, site.ledger.generations.get(site.model, learned.challenger))
-        page += f"\n\nGo on to [the review of generation {learned.challenger}]({link})." if link else ""
-    create_markdown_artifact(page, key=key, description=learned.progress.window.name)
+        challenger = site.ledger.generations.get(site.model, learned.challenger)
+        places = [
+            (f"the review of generation {challenger.number}", review_link(site, challenger)),
+            (_generation(challenger), generation_link(site, challenger)),
+            *places,
+        ]
+    create_markdown_artifact(page + _go_on(*places), key=key, description=window.name)
 
 
-def _links(site: Site, report: str) -> str:
-    """Where to go on."""
-    services = site.settings.services
-    places = [f"[Evidently's report]({report})", f"[the tasks in Label Studio]({services.label_studio}/projects)"]
-    if services.mlflow.startswith("http"):
-        generations = f"{services.mlflow}/#/models/{site.model}?workflowType=machine_learning"
-        places.append(f"[the generations in MLflow]({generations})")
-    return f"Go on to {', '.join(places)}."
+def _headline(learned: Learned) -> str:
+    if learned.verdict is not None:
+        return learned.verdict.outcome.capitalize()
+    return "More rows are asked" if learned.n_more else "Waiting for people"
 
 
-def _column_cells(column: ColumnDrift) -> tuple[str, ...]:
-    drifted = "yes" if column.drifted else ""
-    effect = column.effect.value
-    return column.column, drifted, f"{effect:+.2f}", bar(abs(effect)), f"{column.adjusted_p:.3f}"
+def _signed(value: float) -> str:
+    return f"{value:+.2f}" if round(value, 2) else "0.00"
+
+
+def _go_on(*places: tuple[str, str | None]) -> str:
+    """Where to go on, of the places that have an address."""
+    return f"\n\nGo on to {', '.join(f'[{name}]({link})' for name, link in places if link)}."
+
+
+def _generation(generation: Generation) -> str:
+    beside = f" beside generation {generation.parent}" if generation.parent else ""
+    return f"generation {generation.number}{beside} in MLflow"
 
 
 def _slice_table(slices: Sequence[Slice], first: str, second: str) -> str:

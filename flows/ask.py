@@ -92,7 +92,7 @@ def choose(
 ) -> tuple[Ask, ...]:
     """Draw the rows of one round about a generation; `spread` is how much each row's loss may vary."""
     frame, settings = site.sample(window), site.settings
-    pipeline = site.registry.load(generation.model_uri)
+    pipeline = site.pipeline(generation)
     drawn = draw(
         frame[site.schema.row_key].tolist(),
         strata(site, window),

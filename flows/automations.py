@@ -1,6 +1,5 @@
-"""Prefect automations that make the loop quicker and louder: answers are learned from at once, alarms are announced."""
+"""Prefect automations that make the loop quicker and louder: it learns at once, and tells of alarms and failures."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
 from flows.events import ALARM, READY, VERDICTS, resource_id
+from flows.registered import TAG
 from records.errors import BadSettings
 
 _AS_TEXT = "| string | replace('&', '&amp;') | replace('<', '&lt;') | replace('>', '&gt;')"  # what Slack would read
@@ -20,13 +20,28 @@ _BODY = f"""\
 {{% for place, link in event.payload.links.items() %}}{{{{ place }}}}: {{{{ link }}}}
 {{% endfor %}}"""
 
+_ENDED_BADLY = ("prefect.flow-run.Failed", "prefect.flow-run.Crashed")
+_QUIET_AFTER_FAILURE = timedelta(days=1)
+_FAILED_SUBJECT = (
+    "{{ event.event.split('.')[-1] }}: {{ event.resource_in_role['flow']['prefect.resource.name'] }}"
+    "/{{ event.resource_in_role['deployment']['prefect.resource.name'] }}"
+)
+_FAILED_BODY = f"""\
+{{{{ event.resource['prefect.resource.name'] {_AS_TEXT} }}}}:
+{{{{ event.resource['prefect.state-message'] | string | truncate(500, true) {_AS_TEXT} }}}}
+Further failures of this deployment are not told for a day; `driftloop doctor` says what is wrong.
+"""
+
 
 def automate(client: SyncPrefectClient, model: str, learn: UUID, notify: str | None) -> tuple[str, ...]:
     """Create or update a model's automations and return their names: `notify` is a block, `TYPE/NAME`, or None.
 
     Raises `BadSettings` when there is no such block.
     """
-    wanted = [_learning(model, learn), *([_notifying(model, block_id(client, notify))] if notify else [])]
+    wanted = [_learning(model, learn)]
+    if notify:
+        block = block_id(client, notify)
+        wanted += [_notifying(model, block), _telling_failures(model, block)]
     for automation in wanted:
         present = client.read_automations_by_name(automation.name)
         if present:
@@ -38,7 +53,7 @@ def automate(client: SyncPrefectClient, model: str, learn: UUID, notify: str | N
 
 def forget(client: SyncPrefectClient, model: str) -> None:
     """Remove the automations of a model that is gone."""
-    for name in _names(model):
+    for name in names_of(model):
         for present in client.read_automations_by_name(name):
             client.delete_automation(present.id)
 
@@ -55,9 +70,13 @@ def block_id(client: SyncPrefectClient, block: str) -> UUID:
         ) from None
 
 
-def _names(model: str) -> Iterator[str]:
-    yield f"driftloop {model}: labels ready, learn"
-    yield f"driftloop {model}: notify"
+def names_of(model: str) -> tuple[str, str, str]:
+    """The names of a model's automations: those that learn, tell of what the loop finds, and tell when it fails.
+
+    >>> names_of("fraud")
+    ('driftloop fraud: labels ready, learn', 'driftloop fraud: notify', 'driftloop fraud: a run failed')
+    """
+    return f"driftloop {model}: labels ready, learn", f"driftloop {model}: notify", f"driftloop {model}: a run failed"
 
 
 def _trigger(model: str, *events: str) -> EventTrigger:
@@ -72,7 +91,7 @@ def _trigger(model: str, *events: str) -> EventTrigger:
 
 def _learning(model: str, learn: UUID) -> AutomationCore:
     return AutomationCore(
-        name=next(_names(model)),
+        name=names_of(model)[0],
         description=f"Learn from the answers about {model} as soon as they are there.",
         trigger=_trigger(model, READY),
         actions=[RunDeployment(source="selected", deployment_id=learn, parameters=None, job_variables=None)],
@@ -80,11 +99,32 @@ def _learning(model: str, learn: UUID) -> AutomationCore:
 
 
 def _notifying(model: str, block: UUID) -> AutomationCore:
-    *_, name = _names(model)
     subject = "{{ event.event.split('.')[-1] }}: {{ event.payload.model }} {{ event.payload.window.name }}"
     return AutomationCore(
-        name=name,
+        name=names_of(model)[1],
         description=f"Tell people of alarms and verdicts about {model}.",
         trigger=_trigger(model, ALARM, *VERDICTS.values()),
         actions=[SendNotification(block_document_id=block, subject=subject, body=_BODY)],
     )
+
+
+def _telling_failures(model: str, block: UUID) -> AutomationCore:
+    """A `learn` whose token has expired fails at every poll, so each deployment is told of once a day."""
+    return AutomationCore(
+        name=names_of(model)[2],
+        description=f"Tell people of runs of {model} that fail or crash, once a day for each deployment.",
+        trigger=EventTrigger(
+            expect=set(_ENDED_BADLY),
+            match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
+            match_related=[_tagged(TAG), _tagged(model)],
+            for_each={"related:deployment:prefect.resource.id"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=_QUIET_AFTER_FAILURE,
+        ),
+        actions=[SendNotification(block_document_id=block, subject=_FAILED_SUBJECT, body=_FAILED_BODY)],
+    )
+
+
+def _tagged(tag: str) -> ResourceSpecification:
+    return ResourceSpecification({"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{tag}"})

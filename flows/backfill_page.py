@@ -6,6 +6,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.backfill import Filled
 from flows.markdown import table, text
+from flows.progress_bar import artifact_key
 from flows.site import Site
 
 
@@ -20,8 +21,3 @@ def publish_filled(site: Site, items: Sequence[Filled]) -> None:
     create_markdown_artifact(
         filled_page(site.model, items), key=artifact_key(site, "backfill-windows"), description="what became of each"
     )
-
-
-def artifact_key(site: Site, what: str) -> str:
-    """The key of one of a model's artifacts: Prefect allows small letters, digits and dashes."""
-    return f"{site.model}-{what}".lower().replace("_", "-")

@@ -1,16 +1,15 @@
-"""Checks of Prefect: deployments that are missing or paused, runs that are late or stuck, slots that nobody holds."""
+"""Checks of what runs on Prefect: runs that are late, or that nobody will end, and slots that nobody holds."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-import httpx
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.responses import DeploymentResponse
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.client.orchestration import SyncPrefectClient
 
-from flows.deployments import full_name, ours
+from flows.registered import ask, asking, full_name, mine
 from flows.site import Site
 from records.check import Check
 from records.errors import ServiceDown
@@ -21,56 +20,61 @@ LATE = timedelta(minutes=15)
 STUCK = timedelta(minutes=15)
 """A run without a heartbeat for this long, or that has been about to start for this long, has lost its process."""
 
-FLOWS = ("watch", "learn", "backfill")
+_LONG = timedelta(hours=6)
 _BUSY = ["RUNNING", "PENDING", "CANCELLING"]
+_PAGE = 200
 
 
-def deployments(site: Site, _: bool) -> Iterator[Check]:
-    """Look whether everything is registered and not paused, and a worker listens."""
-    with _client() as client:
-        mine = _mine(client, site)
-        names = {full_name(one) for one in mine}
-        missing = [f"{flow}/{site.model}" for flow in FLOWS if f"{flow}/{site.model}" not in names]
-        if missing:
-            advice = f"run `driftloop deploy {site.settings.path}`"
-            yield Check("deployments", False, f"{', '.join(missing)} not registered for {site.settings.path}", advice)
-        paused = [full_name(one) for one in mine if one.paused]
-        if paused:
-            yield Check(
-                "deployments", False, f"{', '.join(paused)} paused", "resume them in Prefect if nobody meant it"
-            )
-        if mine and not missing and not paused:
-            yield Check("deployments", True, ", ".join(sorted(names)))
-        for pool in sorted({one.work_pool_name for one in mine if one.work_pool_name}):
-            workers = client.request("POST", f"/work_pools/{pool}/workers/filter", json={}).json()  # type: ignore[arg-type]
-            online = [one["name"] for one in workers if one["status"] == "ONLINE"]
-            advice = "" if online else f"start one: `prefect worker start --pool {pool}`"
-            said = f"{len(online)} online on work pool {pool}" if online else f"none is online on work pool {pool}"
-            yield Check("worker", bool(online), said, advice)
+def slowest(window: timedelta) -> timedelta:
+    """Return how long a run whose process lives may take before it is taken to hang, given how long a window is.
+
+    >>> str(slowest(timedelta(hours=1))), str(slowest(timedelta(hours=24)))
+    ('6:00:00', '1 day, 0:00:00')
+    """
+    return max(_LONG, window)
 
 
-def runs(site: Site, repair: bool, *, patience: timedelta = STUCK) -> Iterator[Check]:
-    """Look for runs that are late, or in a state that nobody will end; a repair marks the latter as crashed."""
-    with _client() as client:
+def runs(site: Site, repair: bool, *, patience: timedelta = STUCK, longest: timedelta | None = None) -> Iterator[Check]:
+    """Look for runs that are late, that hang, or whose process is gone; a repair marks the last as crashed.
+
+    One that hangs may only be slow, so ending it is left to people.
+    """
+    with asking() as client:
         now = datetime.now(UTC)
-        ids = [str(one.id) for one in _mine(client, site)]
-        late = [run for run in _runs(client, ids, ["SCHEDULED"]) if _at(run["expected_start_time"]) < now - LATE]
+        ids = [str(one.id) for one in mine(client, site)]
+        late = _late(client, ids, now)
         if late:
-            oldest = min(_at(run["expected_start_time"]) for run in late)
-            said = f"{len(late)} runs are late, the first since {oldest:%Y-%m-%d %H:%M} UTC"
-            yield Check("flow runs", False, said, "see that a worker is online and has a free slot")
-        stuck = [run for run in _runs(client, ids, _BUSY) if _is_stuck(client, run, now, patience)]
+            yield Check("flow runs", False, late, "see that a worker is online and has a free slot")
+        busy = _busy(client, ids)
+        stuck = [run for run in busy if _is_stuck(client, run, now, patience)]
+        longest = slowest(site.settings.windows.length) if longest is None else longest
+        hanging = [run for run in busy if run not in stuck and _at(run["state"]["timestamp"]) < now - longest]
+        for run in hanging:
+            said = f"{_since(run)}, for more than {longest.total_seconds() / 3600:g} hours: it may hang"
+            advice = f"unless its log goes on, `prefect flow-run cancel {run['id']}`; it keeps later runs from starting"
+            yield Check("flow runs", False, said, advice)
         for run in stuck:
-            said = f"{run['name']} is {run['state_name']} since {_at(run['state']['timestamp']):%Y-%m-%d %H:%M} UTC"
+            said = _since(run)
             if repair:
-                crashed = {"type": "CRASHED", "message": "Its process was gone; set by driftloop doctor --repair."}
-                client.request("POST", f"/flow_runs/{run['id']}/set_state", json={"state": crashed, "force": True})  # type: ignore[arg-type]
-                yield Check("flow runs", True, said, repaired="marked as crashed, which frees its slot")
+                yield end(client, run, said)
             else:
                 advice = "its process is gone: --repair marks it as crashed"
                 yield Check("flow runs", False, f"{said} without a sign of life", advice)
-        if not late and not stuck:
+        if not late and not stuck and not hanging:
             yield Check("flow runs", True, "none is late or stuck")
+
+
+def end(client: SyncPrefectClient, run: dict[str, Any], said: str) -> Check:
+    """Mark a run as crashed, or as cancelled if it was being cancelled, unless it has ended by itself meanwhile."""
+    kind = "CANCELLED" if run["state_type"] == "CANCELLING" else "CRASHED"
+    state = {"type": kind, "message": "Its process was gone; set by Driftloop, to free its slot."}
+    answer = ask(client, f"/flow_runs/{run['id']}/set_state", {"state": state})
+    if answer["status"] == "ACCEPT":
+        return Check("flow runs", True, said, repaired=f"marked as {kind.lower()}, which frees its slot")
+    if client.read_flow_run(UUID(run["id"])).state_type not in _BUSY:
+        return Check("flow runs", True, f"{run['name']} has ended by itself")
+    why = answer["details"].get("reason")
+    return Check("flow runs", False, f"{said}; Prefect did not let it be ended ({why})", "delete the run in Prefect")
 
 
 def end_lost(site: Site, *, patience: timedelta = STUCK) -> tuple[str, ...]:
@@ -83,40 +87,67 @@ def end_lost(site: Site, *, patience: timedelta = STUCK) -> tuple[str, ...]:
     return ()
 
 
-def slots(site: Site, repair: bool) -> Iterator[Check]:
-    """Look for taken concurrency slots that belong to no run: they keep a deployment from ever running."""
-    with _client() as client:
-        leaked = 0
-        for deployment in _mine(client, site):
-            limit = deployment.global_concurrency_limit
-            if limit is None:
-                continue
-            held = len(_runs(client, [str(deployment.id)], _BUSY))
-            if limit.active_slots <= held:
-                continue
-            leaked += 1
-            said = f"{limit.active_slots} slots of {full_name(deployment)} are taken by {held} runs"
+def _pause() -> None:
+    time.sleep(2)
+
+
+def slots(site: Site, repair: bool, *, pause: Callable[[], object] = _pause) -> Iterator[Check]:
+    """Look for taken concurrency slots that belong to no run: they keep a deployment from ever running.
+
+    A run takes its slot a moment before it is seen to be busy, so what looks leaked is looked at again after a
+    pause. A repair takes off what is too many instead of writing a number: a slot taken in that moment stays taken.
+    """
+    with asking() as client:
+        leaked = _leaked(client, site)
+        if leaked:
+            pause()
+            again = _leaked(client, site)
+            leaked = {name: min(leaked[name], again[name], key=lambda one: one[0]) for name in leaked.keys() & again}
+        for (name, limit), (n_leaked, said) in sorted(leaked.items()):
             if repair:
-                change = {"active_slots": held}
-                client.request("PATCH", f"/v2/concurrency_limits/{limit.id}", json=change)  # type: ignore[arg-type]
-                yield Check("concurrency", True, said, repaired="freed the slots that nobody holds")
+                ask(client, "/v2/concurrency_limits/decrement", {"names": [limit], "slots": n_leaked})
+                yield Check("concurrency", True, f"{name}: {said}", repaired="freed the slots that nobody holds")
             else:
-                yield Check("concurrency", False, said, "wait five minutes for its lease to lapse, or --repair")
+                advice = "wait five minutes for its lease to lapse, or --repair"
+                yield Check("concurrency", False, f"{name}: {said}", advice)
         if not leaked:
             yield Check("concurrency", True, "every taken slot belongs to a run")
 
 
-def _mine(client: SyncPrefectClient, site: Site) -> list[DeploymentResponse]:
-    path = str(site.settings.path)
-    return [one for one in ours(client) if one.name == site.model and one.parameters.get("settings") == path]
-
-
-def _runs(client: SyncPrefectClient, deployment_ids: list[str], states: list[str]) -> list[dict[str, Any]]:
-    if not deployment_ids:
-        return []
-    wanted = {"deployments": {"id": {"any_": deployment_ids}}, "flow_runs": {"state": {"type": {"any_": states}}}}
-    found: list[dict[str, Any]] = client.request("POST", "/flow_runs/filter", json=wanted).json()
+def _leaked(client: SyncPrefectClient, site: Site) -> dict[tuple[str, str], tuple[int, str]]:
+    """How many slots nobody holds, by deployment and limit, and how to say so."""
+    found = {}
+    for deployment in mine(client, site):
+        limit = deployment.global_concurrency_limit
+        held = len(_busy(client, [str(deployment.id)]))
+        if limit is not None and limit.active_slots > held:
+            said = f"{limit.active_slots} slots are taken by {held} runs"
+            found[full_name(deployment), limit.name] = (limit.active_slots - held, said)
     return found
+
+
+def _busy(client: SyncPrefectClient, deployment_ids: list[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    wanted = {**_of(deployment_ids, _BUSY), "sort": "EXPECTED_START_TIME_ASC", "limit": _PAGE}
+    while page := ask(client, "/flow_runs/filter", {**wanted, "offset": len(found)}) if deployment_ids else []:
+        found += page
+    return found
+
+
+def _late(client: SyncPrefectClient, deployment_ids: list[str], now: datetime) -> str:
+    """Say how many runs should have started long ago, and since when; empty if none."""
+    wanted = _of(deployment_ids, ["SCHEDULED"])
+    wanted["flow_runs"]["expected_start_time"] = {"before_": (now - LATE).isoformat()}
+    first = {**wanted, "sort": "EXPECTED_START_TIME_ASC", "limit": 1}
+    oldest = ask(client, "/flow_runs/filter", first) if deployment_ids else []
+    if not oldest:
+        return ""
+    since = _at(oldest[0]["expected_start_time"])
+    return f"{ask(client, '/flow_runs/count', wanted)} runs are late, the first since {since:%Y-%m-%d %H:%M} UTC"
+
+
+def _of(deployment_ids: list[str], states: list[str]) -> dict[str, Any]:
+    return {"deployments": {"id": {"any_": deployment_ids}}, "flow_runs": {"state": {"type": {"any_": states}}}}
 
 
 def _is_stuck(client: SyncPrefectClient, run: dict[str, Any], now: datetime, patience: timedelta) -> bool:
@@ -128,17 +159,12 @@ def _is_stuck(client: SyncPrefectClient, run: dict[str, Any], now: datetime, pat
         "resource": {"id": [f"prefect.flow-run.{run['id']}"]},
         "occurred": {"since": (now - patience).isoformat(), "until": now.isoformat()},
     }
-    return not client.request("POST", "/events/filter", json={"filter": heard, "limit": 1}).json()["events"]
+    return not ask(client, "/events/filter", {"filter": heard, "limit": 1})["events"]
+
+
+def _since(run: dict[str, Any]) -> str:
+    return f"{run['name']} is {run['state_name']} since {_at(run['state']['timestamp']):%Y-%m-%d %H:%M} UTC"
 
 
 def _at(text: str) -> datetime:
     return datetime.fromisoformat(text)
-
-
-@contextmanager
-def _client() -> Iterator[SyncPrefectClient]:
-    try:
-        with get_client(sync_client=True) as client:
-            yield client
-    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
-        raise ServiceDown(f"Prefect's server failed ({' '.join(str(error).split())}); see its log") from None

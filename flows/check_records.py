@@ -1,27 +1,23 @@
-"""Checks that the ledger, Label Studio, MLflow and the files on disk tell the same story."""
+"""Checks that the ledger, Label Studio, the alias in MLflow and the files on disk tell the same story."""
 
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
-import httpx
-
 from flows.ask import push_rest
-from flows.backfill import overdue
+from flows.backfill import overdue, passed_over
 from flows.exchange import bring_home
 from flows.promote import settle_promotions
 from flows.site import Site
-from models.faults import public
 from records.batch import Batch
 from records.check import Check
 from records.drift import Alarm
-from records.errors import NotFound, ServiceDown
+from records.errors import NotFound
 from records.label import OpenRequest
 from records.window import Window
 
 _MOST_NAMED = 3
-_SECONDS = 30.0
 
 
 def promotions(site: Site, repair: bool) -> Iterator[Check]:
@@ -54,36 +50,17 @@ def champion(site: Site, repair: bool) -> Iterator[Check]:
         yield Check("champion", False, said, advice)
 
 
-def versions(site: Site, _: bool) -> Iterator[Check]:
-    """Look for versions that MLflow has lost, or that the ledger does not know."""
-    place = site.settings.services.mlflow
-    if not place.startswith("http"):
-        return
-    query = {"filter": f"name='{site.model}'", "max_results": "1000"}
-    try:
-        answer = httpx.get(f"{place}/api/2.0/mlflow/model-versions/search", params=query, timeout=_SECONDS)
-        found = {str(one["version"]) for one in answer.raise_for_status().json().get("model_versions", [])}
-    except (httpx.HTTPError, ValueError) as error:
-        why = getattr(getattr(error, "response", None), "status_code", type(error).__name__)
-        raise ServiceDown(f"MLflow at {public(place)!r} does not list versions ({why}); see its log") from None
-    known = {generation.version for generation in site.ledger.generations.all(site.model)}
-    if lost := sorted(known - found, key=int):
-        yield Check("versions", False, f"MLflow has lost version {', '.join(lost)}", "restore MLflow from its backup")
-    if strange := sorted(found - known, key=int):
-        advice = "a crash left them, then the next `learn` takes them up; or somebody made them by hand"
-        yield Check("versions", False, f"the ledger does not know version {', '.join(strange)}", advice)
-    if not lost and not strange:
-        yield Check("versions", True, f"{len(known)} in MLflow, as on the ledger")
-
-
 def windows(site: Site, _: bool) -> Iterator[Check]:
     """Look for windows that were missed since the first one, or left half-way."""
     grid, steps = site.settings.windows, site.ledger.steps
     done = steps.windows(site.model, "ask")
     latest = site.now() - timedelta(hours=grid.delay_hours) - grid.length / 2  # its run may be under way
-    missed = overdue(site, latest)
+    passed = [one.window for one in passed_over(site)]
+    missed = [window for window in overdue(site, latest) if window not in passed]
     if not missed:
-        yield Check("windows", True, f"{len(done)} watched, none missed" if done else "none was watched yet")
+        said = f"{len(done)} watched, none missed" if done else "none was watched yet"
+        unusable = f"; {len(passed)} had no rows that could be used, the last {passed[-1].name}" if passed else ""
+        yield Check("windows", True, said + unusable)
         return
     half = [window for window in missed if steps.get(site.model, window, "alarm", Alarm) is not None]
     alarmed = f", {len(half)} of them with an alarm about which nobody was asked" if half else ""

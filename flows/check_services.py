@@ -12,7 +12,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.deployments import require_server
 from flows.site import Site
-from models.faults import public
+from records.address import public, without_secrets
 from records.check import Check
 from records.errors import NotAllowed, ServiceDown
 from store.revision import REVISION, present_revision
@@ -56,44 +56,45 @@ def prefect(_: Site, __: bool) -> Iterator[Check]:
             answer = client.request("GET", "/admin/version")
     except PrefectHTTPStatusError as error:
         if error.response.status_code not in (401, 403):
-            raise ServiceDown(f"Prefect's server at {url!r} failed ({error}); see its log") from None
-        raise NotAllowed(f"Prefect's server at {url!r} refused us; correct PREFECT_API_AUTH_STRING") from None
-    yield from _compared("Prefect", url, answer, version("prefect"))
+            why = without_secrets(str(error))
+            raise ServiceDown(f"Prefect's server at {public(url)!r} failed ({why}); see its log") from None
+        raise NotAllowed(f"Prefect's server at {public(url)!r} refused us; correct PREFECT_API_AUTH_STRING") from None
+    yield from _compared("Prefect", url, _told(answer), answer.headers.get("date"), version("prefect"))
 
 
 def mlflow(site: Site, _: bool) -> Iterator[Check]:
     """Look whether MLflow answers, and about our model."""
-    place = site.settings.services.mlflow
-    named = site.registry.champion(site.model)
-    if place.startswith("http"):
-        yield from _service("MLflow", place, f"{place}/version", version("mlflow"))
-    else:
+    named, server = site.registry.champion(site.model), site.registry.server()
+    if server is None:
         yield Check("MLflow", True, f"a store without a server; champion is version {named or 'not named yet'}")
+    else:
+        yield from _compared("MLflow", site.settings.services.mlflow, server.version, server.date, version("mlflow"))
 
 
 def label_studio(site: Site, _: bool) -> Iterator[Check]:
     """Look whether Label Studio answers, and accepts the token."""
     site.studio.check()
     place = site.settings.services.label_studio
-    yield from _service("Label Studio", place, f"{place}/api/version/", LABEL_STUDIO, key="release")
-
-
-def _service(name: str, place: str, address: str, wanted: str, *, key: str | None = None) -> Iterator[Check]:
     try:
-        answer = httpx.get(address, timeout=_SECONDS).raise_for_status()
-    except httpx.HTTPError as error:
+        answer = httpx.get(f"{place}/api/version/", timeout=_SECONDS).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         why = getattr(getattr(error, "response", None), "status_code", type(error).__name__)
-        raise ServiceDown(f"{name} at {public(place)!r} does not tell its version ({why}); see its log") from None
-    yield from _compared(name, place, answer, wanted, key=key)
+        raise ServiceDown(f"Label Studio at {public(place)!r} does not tell its version ({why}); see its log") from None
+    found = _told(answer, key="release")
+    yield from _compared("Label Studio", place, found, answer.headers.get("date"), LABEL_STUDIO)
 
 
-def _compared(name: str, place: str, answer: httpx.Response, wanted: str, *, key: str | None = None) -> Iterator[Check]:
-    """Compare a server's version and its clock with ours."""
+def _told(answer: httpx.Response, *, key: str | None = None) -> str:
+    """The version in a server's answer, which is a text, or JSON with it under a key."""
     said = answer.json() if "json" in answer.headers.get("content-type", "") else answer.text.strip()
-    found = str(said.get(key) if key and isinstance(said, dict) else said)
+    return str(said.get(key) if key and isinstance(said, dict) else said)
+
+
+def _compared(name: str, place: str, found: str, date: str | None, wanted: str) -> Iterator[Check]:
+    """Compare a server's version and its clock with ours."""
     advice = f"run {name} {wanted}: Driftloop was tested with that" if found != wanted else ""
     yield Check(name, found == wanted, f"version {found} at {public(place)}", advice)
-    apart = seconds_apart(answer.headers.get("date"), datetime.now(UTC))
+    apart = seconds_apart(date, datetime.now(UTC))
     if abs(apart) > MOST_SECONDS_APART:
         direction = "ahead of" if apart > 0 else "behind"
         yield Check(

@@ -1,6 +1,6 @@
 """The command line, `driftloop COMMAND`: each command opens the doors it needs, runs one step and prints."""
 
-import json
+import os
 import re
 import sys
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
-from flows import operations
+from flows import operations, views
 from flows.terminal import ALARM as ALARM
 from flows.terminal import Config, Json, err, out
 from flows.terminal import opened as _site
@@ -32,11 +32,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.add_typer(views.app)
 app.add_typer(operations.app)
 
 
 def main() -> None:
     """Run the command line; an error Driftloop knows becomes one sentence and exit code 1."""
+    os.environ.setdefault("DO_NOT_TRACK", "true")  # Prefect's and Evidently's clients would tell their makers
     try:
         app()
     except DriftloopError as error:
@@ -91,7 +93,10 @@ def adopt(
     table: Annotated[str | None, typer.Option(help="The table's name, for a database.")] = None,
     pipeline: Annotated[
         str | None,
-        typer.Option(help="A scikit-learn pipeline in MLflow, such as models:/fraud/3; else one is trained."),
+        typer.Option(
+            help="A scikit-learn pipeline: models:/fraud/3 of the configured MLflow, or any address MLflow can"
+            " download. Loading it runs what is in it: name only one you trust. Else one is trained."
+        ),
     ] = None,
     config: Config = Path("driftloop.toml"),
     as_json: Json = False,
@@ -247,131 +252,29 @@ def promote(
 @app.command()
 def rollback(
     why: Annotated[str, typer.Option(help="The reason, for the record.")],
-    to: Annotated[
-        int | None, typer.Option(help="The generation to return to; the previous champion by default.")
+    number: Annotated[
+        int | None,
+        typer.Argument(metavar="GENERATION", help="The generation to return to; the previous champion by default."),
     ] = None,
+    to: Annotated[int | None, typer.Option(help="The same as GENERATION.")] = None,
     config: Config = Path("driftloop.toml"),
     as_json: Json = False,
 ) -> None:
     """Put the previous champion back in charge.
 
-    Writes the rollback to the ledger and moves the alias champion in MLflow; nothing is deleted.
+    Writes the rollback to the ledger and moves the alias champion in MLflow; nothing is deleted. The same command again
+    changes nothing; another reason, or a GENERATION, goes further back.
     """
+    if None not in (number, to) and number != to:
+        raise typer.BadParameter(f"GENERATION is {number} and --to is {to}; name one")
     with _site(config) as site:
         from flows.promote import rollback as run_rollback
 
-        generation = run_rollback(site, why=why, number=to)
+        generation = run_rollback(site, why=why, number=to if number is None else number)
     if as_json:
         _print_record(generation)
     else:
         out.print(f"Generation {generation.number} of {site.model} is champion again.", highlight=False)
-
-
-@app.command()
-def status(config: Config = Path("driftloop.toml"), as_json: Json = False) -> None:
-    """Show every window and every generation.
-
-    Reads the ledger alone, which it makes if there is none; asks no service.
-    """
-    from flows import status as states
-    from flows.tables import as_tables
-
-    with _site(config) as site:
-        state = states.status(site)
-    if as_json:
-        print(json.dumps(states.as_json(state), indent=2))
-    elif not state.generations:
-        out.print(f"{state.model} was not adopted yet. Next: [bold]driftloop adopt TRAINING_DATA[/].", highlight=False)
-    else:
-        out.print(as_tables(state))
-
-
-@app.command()
-def people(config: Config = Path("driftloop.toml"), as_json: Json = False) -> None:
-    """Show how people answered: who agrees with the others, who is right, and what suggestions do to them.
-
-    Reads the ledger and the snapshots; writes nothing, asks no service.
-    """
-    from flows import people as crowds
-
-    with _site(config) as site:
-        told = crowds.crowds(site)
-    if as_json:
-        print(json.dumps(crowds.as_json(told), indent=2))
-    elif not told:
-        out.print("Nobody has answered yet.", highlight=False)
-    else:
-        out.print(crowds.as_tables(told))
-
-
-@app.command()
-def explain(
-    generation: Annotated[int | None, typer.Argument(help="The generation to explain.")] = None,
-    label: Annotated[str | None, typer.Option(help="The key of a row people were asked about, instead.")] = None,
-    config: Config = Path("driftloop.toml"),
-    as_json: Json = False,
-) -> None:
-    """Walk a generation back to its cause and on to what followed from it, or say what became of one row.
-
-    Back: drift, slices, people, labels, comparison, verdict. On: when it was champion, what was asked about it, whom
-    those labels taught, what descends from it. Reads the ledger alone; writes nothing.
-    """
-    if (generation is None) == (label is None):
-        raise BadSettings("name either a generation, as in `driftloop explain 2`, or a row, with --label ROW_KEY")
-    with _site(config) as site:
-        from flows import explain as tell
-        from flows.story import row_story, story_of
-
-        if label is not None:
-            row = row_story(site, label)
-            _print_record(row) if as_json else out.print(tell.row_as_tree(row))
-        else:
-            story = story_of(site, generation or 0)
-            _print_record(story) if as_json else out.print(tell.as_tree(story))
-
-
-@app.command()
-def champion(
-    on: Annotated[
-        datetime | None, typer.Option(help="Who was champion at this moment, UTC if it names no zone.")
-    ] = None,
-    config: Config = Path("driftloop.toml"),
-    as_json: Json = False,
-) -> None:
-    """Show who was champion when, and why: at one moment, or all of them in order.
-
-    Reads the ledger alone; writes nothing.
-    """
-    with _site(config) as site:
-        from flows.champions import in_charge, reigns
-        from flows.explain import reign_text
-
-        told = reigns(site.ledger.promotions.history(site.model))
-        if on is not None:
-            told = (in_charge(told, in_utc(on)),)
-    if as_json:
-        _print_record(told)
-    elif not told:
-        out.print("Nobody was champion yet. Next: [bold]driftloop adopt TRAINING_DATA[/].", highlight=False)
-    for reign in told if not as_json else ():
-        out.print(reign_text(reign), highlight=False, markup=False)
-
-
-@app.command()
-def review(
-    generation: Annotated[int, typer.Argument(help="The generation to review.")],
-    config: Config = Path("driftloop.toml"),
-    as_json: Json = False,
-) -> None:
-    """Write the review page of a generation, if it is not up to date, and say where it is.
-
-    Reads the ledger and the snapshots. Writes the page in the site's folder and on the generation's MLflow run.
-    """
-    with _site(config) as site:
-        from flows.review import publish_review
-
-        path = publish_review(site, generation)
-    if as_json:
-        print(json.dumps({"generation": generation, "page": str(path)}))
-    else:
-        out.print(str(path), highlight=False, markup=False, soft_wrap=True)
+        if number is None and to is None:
+            further = "To go further back, name the generation; the same command again changes nothing."
+            out.print(further, highlight=False)

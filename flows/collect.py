@@ -8,6 +8,7 @@ from flows.exchange import Fetched, bring_home, spare
 from flows.second_look import hear_second_looks, second_look
 from flows.site import Site
 from flows.truth import SOURCE, known_answers
+from records.errors import Conflict
 from records.label import LabelRequest
 from records.window import Window
 
@@ -30,7 +31,10 @@ class Progress:
 
 
 def collect(site: Site, request: LabelRequest) -> Progress:
-    """Bring new answers home and say whether there are enough of them; safe to repeat at any time."""
+    """Bring new answers home and say whether there are enough of them; safe to repeat at any time.
+
+    Raises `Conflict` when the request was closed meanwhile.
+    """
     settings, ledger = site.settings.labels, site.ledger
     known = known_answers(site, request.window, [ask.row_key for ask in request.asks if ask.purpose != "gold"])
     if known:
@@ -53,7 +57,12 @@ def collect(site: Site, request: LabelRequest) -> Progress:
     for annotation in annotations:
         looked_at.setdefault(annotation.row_key, set()).add(annotation.annotator)
     enough = {row_key for row_key, people in looked_at.items() if len(people) >= settings.overlap}
-    (item,) = [item for item in ledger.requests.open(site.model) if item.request.window == request.window]
+    item = next((item for item in ledger.requests.open(site.model) if item.request.window == request.window), None)
+    if item is None:
+        raise Conflict(
+            f"the label request of window {request.window.name} of {site.model!r} was closed by another process"
+            " meanwhile; there is nothing left to do for it"
+        )
     n_resolved = len((enough - awaited) | known.keys() | set(item.gone))
     waited_days = (site.now() - item.asked_at).total_seconds() / 86_400
     complete = n_resolved >= settings.complete_share * len(request.asks)

@@ -1,6 +1,6 @@
 """Gather champion and challenger on the same rows: the audit labels of the drift, and what is kept of older regimes."""
 
-from flows.evidence import audit_labels, undecided
+from flows.evidence import as_counted, audit_labels, undecided
 from flows.regimes import Rows, regimes_of
 from flows.site import Site
 from models.calibration import biases
@@ -11,6 +11,10 @@ from records.comparison import Comparison
 from records.decay import Judgement
 from records.generation import Generation
 from records.label import LabelRequest
+
+BALANCED = (
+    "Its mean prediction was not asked: with `balance` it is off on purpose, and all classes count the same here."
+)
 
 
 def compare(
@@ -24,23 +28,28 @@ def compare(
 
 def _compare(site: Site, request: LabelRequest, judgement: Judgement, challenger: Generation) -> Comparison:
     champion, schema, loss = site.champion(), site.schema, site.settings.loss
-    old, new = site.registry.load(champion.model_uri), site.registry.load(challenger.model_uri)
+    old, new = site.pipeline(champion), site.pipeline(challenger)
     windows = (*undecided(site, champion.number), request.window)
     audit = audit_labels(site, windows)
     alpha = site.settings.gate.alpha
 
+    balance = site.settings.training.balance and bool(schema.classes)
+    off = () if balance else biases(old, new, audit.frame, audit.inclusion, schema, alpha=spent_alpha(alpha))
+
     def scored(rows: Rows) -> Regime:
         before, after = (per_row(pipeline, rows.frame, schema, loss) for pipeline in (old, new))
-        return Regime(rows.name, rows.kind, before, after, rows.inclusion)
+        return Regime(rows.name, rows.kind, before, after, as_counted(site, rows.frame, rows.inclusion))
 
+    regimes = regimes_of(site, request, judgement, champion, audit)
     return measure(
-        [scored(rows) for rows in regimes_of(site, request, judgement, champion, audit)],
+        [scored(rows) for rows in regimes.asked],
         model=site.model,
         champion=champion.number,
         challenger=challenger.number,
         loss=loss,
         alpha=alpha,
-        biases=biases(old, new, audit.frame, audit.inclusion, schema, alpha=spent_alpha(alpha)),
+        biases=off,
         looks=len(windows),
         windows=windows,
+        unasked=(*regimes.unasked, BALANCED) if balance else regimes.unasked,
     )

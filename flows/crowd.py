@@ -50,6 +50,6 @@ def crowd(site: Site, request: LabelRequest) -> Crowd:
 def _chances(site: Site, request: LabelRequest) -> dict[str, Sequence[float]]:
     asks = [ask for ask in request.asks if ask.purpose == "train"]
     generation = site.ledger.generations.get(site.model, request.generation)
-    pipeline = site.registry.load(generation.model_uri)
+    pipeline = site.pipeline(generation)
     told = probabilities(pipeline, rows_of(site, request.window, request.generation, asks), site.schema)
     return {ask.row_key: row.tolist() for ask, row in zip(asks, told, strict=True)}

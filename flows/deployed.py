@@ -4,25 +4,25 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
-from uuid import UUID
+from typing import Any
 
 from prefect import flow, task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from prefect.tasks import Task
 
-from flows.artifacts import publish_learned, publish_watched
+from flows.artifacts import publish_learned, publish_watched, show
 from flows.backfill import Filled, catch_up, fill, missed
-from flows.backfill_page import artifact_key, publish_filled
+from flows.backfill_page import publish_filled
 from flows.events import tell_alarm, tell_verdict
 from flows.learn import Learned
 from flows.learn import learn as learn_by
+from flows.progress_bar import ProgressBar, RetrainingBar, artifact_key
 from flows.settings import load_settings
 from flows.site import Site
+from flows.untold import tell_untold
 from flows.watch import watch as watch_by
 from records.errors import ServiceDown
 from records.window import in_utc
@@ -75,12 +75,13 @@ def watch(settings: str, moment: datetime | None = None) -> State[Any]:  # noqa:
         if item.outcome != "empty":
             late.append(item)
     if late:
-        publish_filled(site, late)
+        show(publish_filled, site, late)
     try:
         watched = watch_by(site, window, run=as_task)
     finally:
         tell_alarm(site, window)  # also where nobody could be asked yet
-    publish_watched(site, watched)
+        tell_untold(site)
+    show(publish_watched, site, watched)
     before = f"Missed before: {_counted(late)}. " if late else ""
     return Completed(message=f"{before}{watched.alarm.reason}")
 
@@ -95,10 +96,14 @@ def learn(settings: str, impatient: bool = False) -> State[Any]:
 
     site = Site(load_settings(Path(settings)))
     end_lost(site)
-    learned = learn_by(site, run=as_task, impatient=impatient)
-    for item in learned:
-        publish_learned(site, item)
-        tell_verdict(site, item.progress.window)
+    site.count = RetrainingBar(site)
+    try:
+        learned = learn_by(site, run=as_task, impatient=impatient)
+        for item in learned:
+            tell_verdict(site, item.progress.window)
+            show(publish_learned, site, item)
+    finally:
+        tell_untold(site)  # also where one of several requests could not be learned from
     outcomes = [f"{item.progress.window.name}: {_outcome(item)}" for item in learned]
     return Completed(message="; ".join(outcomes) or "No label request is open.")
 
@@ -108,13 +113,15 @@ def backfill(settings: str, start: datetime, end: datetime) -> State[Any]:
     """Watch every missed window between two moments, in order; what was watched before is skipped."""
     site = Site(load_settings(Path(settings)))
     windows = missed(site, in_utc(start), in_utc(end))
-    bar = cast(UUID, create_progress_artifact(0.0, key=artifact_key(site, "backfill"), description="windows done"))
+    bar = ProgressBar(artifact_key(site, "backfill"), "windows done")
+    bar.show(0.0)
     done = []
     for item in fill(site, windows, run=as_task):
         done.append(item)
         tell_alarm(site, item.window)
-        update_progress_artifact(bar, 100 * len(done) / len(windows))
-    publish_filled(site, done)
+        bar.show(100 * len(done) / len(windows))
+    tell_untold(site)
+    show(publish_filled, site, done)
     said = f"{len(done)} windows: {_counted(done)}."
     return Failed(message=said) if any(item.outcome == "failed" for item in done) else Completed(message=said)
 

@@ -13,9 +13,7 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments.runner import DeploymentApplyError, RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
 from prefect.schedules import Interval, Schedule
@@ -24,15 +22,12 @@ from prefect.types.entrypoint import EntrypointType
 
 from flows.automations import automate, block_id, forget
 from flows.deployed import backfill, learn, watch
-from flows.fleet import Fleet, muster
+from flows.fleet import Fleet, empty, muster
+from flows.registered import TAG, full_name, ours
 from flows.settings import Settings
+from records.address import public, without_secrets
 from records.errors import DriftloopError, ServiceDown
 
-TAG = "driftloop"
-"""The tag of every deployment; the model's name is another."""
-
-_MODULE = "flows.deployed."
-_PAGE = 200
 _ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 
 
@@ -51,17 +46,23 @@ def register(
     """Create or update `watch/MODEL`, `learn/MODEL` and `backfill/MODEL` of every settings file, and their work pool.
 
     Every file is read before anything is registered. Deployments that were registered from a file of the same folders
-    for a model that is not there any more are removed, unless `keep`; nobody else's are touched. What a person has
-    paused stays paused. With `automations`, ready labels start `learn`; with `notify`, a block `TYPE/NAME`, people are
-    told of alarms and verdicts too. Raises `BadSettings`
-    for a file that cannot be used and `ServiceDown` when no Prefect server answers; run it again then.
+    for a model that is not there any more are removed, unless `keep`, also where the folder has no file left; nobody
+    else's are touched. What a person has paused stays paused. With `automations`, ready labels start `learn`; with
+    `notify`, a block `TYPE/NAME`, people are told of alarms, verdicts and failed runs too. Raises `BadSettings` for a
+    file that cannot be used, and for a folder that holds none and never did; `ServiceDown` when no Prefect server
+    answers: run it again then.
     """
-    fleet = muster(paths)
+    fleet = muster(paths, emptied=not keep)
     require_server()
     made = [deployment for settings in fleet.models for deployment in deployments_of(settings, work_pool)]
     with _explained(), get_client(sync_client=True) as client:
-        _make_pool(client, work_pool)
-        paused = {full_name(one) for one in ours(client) if one.paused}
+        present = list(ours(client))
+        for folder in fleet.emptied:
+            if not any(Path(one.parameters["settings"]).parent == folder for one in present):
+                raise empty(folder)
+        if made:
+            _make_pool(client, work_pool)
+        paused = {full_name(one) for one in present if one.paused}
         if notify:
             block_id(client, notify)  # before anything is registered
         learners = {}
@@ -84,9 +85,12 @@ def require_server() -> str:
         raise ServiceDown("no Prefect server is set; start one with `make up` and set PREFECT_API_URL to its address")
     try:
         httpx.get(f"{url}/health", timeout=10).raise_for_status()
+    except httpx.InvalidURL:  # it may quote a part of the password
+        raise ServiceDown(f"PREFECT_API_URL {public(url)!r} is no address that can be used; correct it") from None
     except httpx.HTTPError as error:
         raise ServiceDown(
-            f"no Prefect server answers at {url!r} ({error}); start it, or correct PREFECT_API_URL"
+            f"no Prefect server answers at {public(url)!r} ({without_secrets(str(error))}); start it, or correct"
+            " PREFECT_API_URL"
         ) from None
     return url
 
@@ -127,20 +131,6 @@ def deployments_of(settings: Settings, work_pool: str) -> tuple[RunnerDeployment
     )
 
 
-def ours(client: SyncPrefectClient) -> Iterator[DeploymentResponse]:
-    """Every deployment that `register` made on this server."""
-    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
-    found: list[DeploymentResponse] = []
-    while page := client.read_deployments(deployment_filter=tagged, limit=_PAGE, offset=len(found)):
-        found += page
-    return (one for one in found if (one.entrypoint or "").startswith(_MODULE) and "settings" in one.parameters)
-
-
-def full_name(deployment: DeploymentResponse) -> str:
-    """Return `FLOW/MODEL`, as Prefect's own commands want it."""
-    return f"{(deployment.entrypoint or '').removeprefix(_MODULE)}/{deployment.name}"
-
-
 def _remove_gone(client: SyncPrefectClient, fleet: Fleet) -> tuple[str, ...]:
     present = {(settings.path, settings.model) for settings in fleet.models}
     removed = []
@@ -171,6 +161,5 @@ def _explained() -> Iterator[None]:
     except DriftloopError:
         raise
     except (DeploymentApplyError, PrefectHTTPStatusError, httpx.HTTPError) as error:
-        raise ServiceDown(
-            f"Prefect's server did not register everything ({' '.join(str(error).split())}); run it again"
-        ) from None
+        why = without_secrets(" ".join(str(error).split()))
+        raise ServiceDown(f"Prefect's server did not register everything ({why}); run it again") from None

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from flows.check_deployments import automations, deployments, schedules
 from flows.check_machine import disk, folder
-from flows.check_prefect import deployments, runs, slots
-from flows.check_records import champion, files, labels, promotions, versions, windows
+from flows.check_models import model, versions
+from flows.check_prefect import runs, slots
+from flows.check_records import champion, files, labels, promotions, windows
 from flows.check_services import label_studio, ledger, mlflow, prefect, table
 from flows.settings import load_settings
 from flows.site import Site
@@ -24,11 +26,14 @@ CHECKS: tuple[tuple[str, Look, str | None], ...] = (
     ("MLflow", mlflow, None),
     ("Label Studio", label_studio, None),
     ("deployments", deployments, "Prefect"),
+    ("schedule", schedules, "Prefect"),
+    ("automations", automations, "Prefect"),
     ("flow runs", runs, "Prefect"),
     ("concurrency", slots, "Prefect"),
     ("promotions", promotions, "ledger"),
     ("champion", champion, "ledger"),
     ("versions", versions, "ledger"),
+    ("model", model, "ledger"),
     ("windows", windows, "ledger"),
     ("files", files, "ledger"),
     ("labels", labels, "ledger"),

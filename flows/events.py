@@ -18,15 +18,17 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
 from flows.collect import Progress
-from flows.links import report_link, run_link
+from flows.links import report_link, run_link, tasks_link
+from flows.review import cause_of
 from flows.site import Site
-from models.faults import public
+from records.address import without_secrets
 from records.comparison import Verdict
 from records.drift import Alarm, DriftReport
 from records.errors import Conflict
 from records.event import Told
 from records.generation import Generation
 from records.label import LabelRequest
+from records.promotion import Promotion
 from records.slice import SliceReport
 from records.window import Window
 
@@ -69,10 +71,7 @@ def tell_alarm(site: Site, window: Window) -> bool:
         "slices": [one.name for one in found.grown][:_MOST] if found else [],
         "n_asked": len(request.asks) if request else 0,
         "people": request.reason if request else "Nobody is asked yet.",
-        "links": {
-            "report": report_link(site, alarm),
-            "tasks": f"{public(site.settings.services.label_studio)}/projects",
-        },
+        "links": {"report": report_link(site, alarm), "tasks": tasks_link(site, window)},
     }
     return _tell(site, window, ALARM, payload)
 
@@ -81,8 +80,6 @@ def tell_ready(site: Site, request: LabelRequest, progress: Progress) -> bool:
     """Tell that a label request has its answers, once per round."""
     if not progress.ready:
         return False
-    found = [item for item in site.ledger.requests.open(site.model) if item.request.window == request.window]
-    project = f"/projects/{found[0].project}/data" if found and found[0].project is not None else "/projects"
     payload = {
         "generation": request.generation,
         "reason": f"{progress.n_resolved} of {progress.n_asked} tasks are looked at.",
@@ -90,7 +87,7 @@ def tell_ready(site: Site, request: LabelRequest, progress: Progress) -> bool:
         "n_answered": progress.n_answered,
         "n_resolved": progress.n_resolved,
         "n_known": progress.n_known,
-        "links": {"tasks": f"{public(site.settings.services.label_studio)}{project}"},
+        "links": {"tasks": tasks_link(site, request.window)},
     }
     return _tell(site, request.window, READY, payload, part=f"round {max(ask.round for ask in request.asks)}")
 
@@ -114,9 +111,16 @@ def tell_verdict(site: Site, window: Window) -> bool:
 
 
 def tell_change(site: Site) -> bool:
-    """Tell of the last change of champion, which a person made or approved; whether Prefect took the event."""
-    change = site.ledger.promotions.history(site.model)[-1]
+    """Tell of the last change of champion, if a person made or approved it and it was not told before.
+
+    Returns whether it was told now. A change that a window's verdict made is told with the verdict.
+    """
+    change = next(reversed(site.ledger.promotions.history(site.model)), None)
+    if change is None or change.previous is None or change.told_at is not None:
+        return False
     generation = site.ledger.generations.get(site.model, change.generation)
+    if _is_of_window(site, generation, change):
+        return False
     payload = {
         "generation": generation.number,
         "previous": change.previous,
@@ -126,7 +130,18 @@ def tell_change(site: Site) -> bool:
         "reasons": list(change.verdict.reasons) if change.verdict else [],
         "links": _links(site, generation),
     }
-    return _sent(_event(site.model, VERDICTS["promote"], payload, identity=f"change {change.id}"))
+    if not _sent(_event(site.model, VERDICTS["promote"], payload, identity=f"change {change.intended_at.isoformat()}")):
+        return False
+    site.ledger.promotions.tell(change.id)
+    return True
+
+
+def _is_of_window(site: Site, generation: Generation, change: Promotion) -> bool:
+    """Whether a window's verdict made a change of champion, or is still to be written down after a crash."""
+    window = cause_of(site, generation)
+    if window is None:
+        return False
+    return site.ledger.steps.get(site.model, window, "promote", Verdict) in (None, change.verdict)
 
 
 def event_of(model: str, window: Window, name: str, payload: Mapping[str, Any], *, part: str = "") -> Event:
@@ -165,6 +180,10 @@ def _sent(event: Event) -> bool:
         with get_client(sync_client=True, httpx_settings={"timeout": _SECONDS}) as client:
             client.request("POST", "/events", json=[event.model_dump(mode="json")])
     except (httpx.HTTPError, PrefectHTTPStatusError, RuntimeError) as error:
-        _log.warning("The event %s was not handed over (%s); the schedule does without it.", event.event, error)
+        _log.warning(
+            "The event %s was not handed over (%s); the schedule does without it.",
+            event.event,
+            without_secrets(str(error)),
+        )
         return False
     return True

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from flows.site import Site
 from labeling.pooling import pooled
+from models.balance import balanced
 from models.holdout import in_holdout
 from monitors.membership import assign
 from records.comparison import Comparison, Outcome, Verdict
@@ -47,8 +48,22 @@ def teaching_labels(site: Site, window: Window) -> Evidence:
 
 
 def kept_labels(site: Site, window: Window) -> Evidence:
-    """The audit labels of a decided window that no challenger learns from: they remember what held then."""
+    """The audit labels of a decided window that no challenger learned or learns from: they remember what held then.
+
+    What taught one while `memory_share` or the seed was another goes on teaching, for it knows those answers.
+    """
     return _labelled(site, [(window, ("audit",))], kept=True)
+
+
+def as_counted(site: Site, frame: pd.DataFrame, inclusion: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inclusion probabilities that rows count by in the gate: with `balance`, such that all classes weigh the same.
+
+    Models are fitted and chosen by that measure then. By any other a challenger is refused for what it was asked to do.
+    """
+    if not (site.settings.training.balance and site.schema.classes and len(frame)):
+        return inclusion
+    weights = balanced(frame[site.schema.target].to_numpy(), 1 / inclusion)
+    return np.asarray(weights.min() / weights)
 
 
 def settled(site: Site) -> tuple[Window, ...]:
@@ -102,7 +117,9 @@ def _unlearned(site: Site) -> list[tuple[Window, Judgement]]:
 
 def _is_kept(site: Site, item: StoredLabel) -> bool:
     keys = pd.Series([item.label.row_key])
-    return bool(in_holdout(keys, site.settings.gate.memory_share, seed=site.settings.training.seed)[0])
+    return not item.trained and bool(
+        in_holdout(keys, site.settings.gate.memory_share, seed=site.settings.training.seed)[0]
+    )
 
 
 def _verdicts(site: Site) -> list[tuple[Window, LabelRequest, Outcome]]:

@@ -16,6 +16,7 @@ from records.errors import Conflict, NotFound
 from records.label import LabelRequest, OpenRequest
 from records.schema import Schema
 from store.ledger import Ledger
+from store.locks import Held
 
 _WAIT_SECONDS = 600.0
 
@@ -87,7 +88,7 @@ def hand_out(
     A row that was pushed before, or whose task was deleted by hand, is not pushed again. A request stays in the project
     it began in, whatever the settings say meanwhile. Raises `Conflict` if the request was closed meanwhile.
     """
-    with _alone(ledger, request.model):
+    with _alone(ledger, request.model) as held:
         item = _open(ledger, request)
         known = {key for key, _ in item.task_ids}.union(item.gone)
         missing = [task for task in tasks if _row_key(task) not in known]
@@ -99,6 +100,7 @@ def hand_out(
         if project != item.project:
             missing = [task for task in tasks if _row_key(task) not in item.gone]
         ledger.outbox.pushed(request.model, request.window, project, {})
+        held.check()
         pushed = studio.push(project, missing, in_doubt=in_doubt)
         ledger.outbox.pushed(request.model, request.window, project, pushed)
         return project
@@ -178,14 +180,15 @@ def ask_again(
     ledger: Ledger, studio: Studio, request: LabelRequest, place: Place, tasks: Sequence[Mapping[str, object]]
 ) -> None:
     """Bring the second looks that are noted on the ledger to people; again is no change."""
-    with _alone(ledger, request.model):
+    with _alone(ledger, request.model) as held:
         project = place.open(studio, in_doubt=True)  # whoever noted them may have died while sending
         ledger.second_opinions.placed(request.model, request.window, project, [_row_key(task) for task in tasks])
+        held.check()
         ids = studio.push(project, tasks, in_doubt=True)
         ledger.second_opinions.pushed(request.model, request.window, project, ids)
 
 
-def _alone(ledger: Ledger, model: str) -> AbstractContextManager[None]:
+def _alone(ledger: Ledger, model: str) -> AbstractContextManager[Held]:
     return ledger.lock(f"exchange of {model} with Label Studio", wait_seconds=_WAIT_SECONDS)
 
 

@@ -12,7 +12,7 @@ def likeness_of(site: Site, generation: Generation, window: Window) -> Likeness 
     holdout, batch, schema = site.holdout(generation), site.sample(window), site.schema
     if min(len(holdout), len(batch)) < 4 * FOLDS:
         return None
-    pipeline, loss = site.registry.load(generation.model_uri), site.settings.loss
+    pipeline, loss = site.pipeline(generation), site.settings.loss
     own = (expected(pipeline, holdout, schema, loss), expected(pipeline, batch, schema, loss))
     losses = per_row(pipeline, holdout, schema, loss)
     return measure(holdout, losses, batch, schema, seed=site.settings.training.seed, own=own)

@@ -68,7 +68,7 @@ def judge(site: Site, request: LabelRequest, now: Judgement) -> Judgement:
 
 def _look(site: Site, request: LabelRequest) -> Judgement:
     generation = site.ledger.generations.get(site.model, request.generation)
-    pipeline = site.registry.load(generation.model_uri)
+    pipeline = site.pipeline(generation)
     holdout, batch = site.holdout(generation), site.sample(request.window)
     audit = audit_labels(site, (request.window,))
     settings, schema = site.settings, site.schema
@@ -147,6 +147,6 @@ def _spread(site: Site, request: LabelRequest) -> NDArray[np.float64]:
     if likeness is None:
         return np.ones(len(site.sample(request.window)))
     audit = audit_labels(site, (request.window,))
-    losses = per_row(site.registry.load(generation.model_uri), audit.frame, site.schema, site.settings.loss)
+    losses = per_row(site.pipeline(generation), audit.frame, site.schema, site.settings.loss)
     _, numbers = np.unique(strata(site, request.window).astype(str), return_inverse=True)
     return sharpened(likeness, Labelled(_positions(site, request, audit), losses, audit.inclusion, numbers))

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from flows.baseline import calibrate
+from flows.baseline import calibrate, calibrate_next
 from flows.collect import Progress, collect
 from flows.compare import compare
 from flows.judge import ask_more, judge, look
-from flows.promote import heed_approvals, promote, settle_promotions
+from flows.promote import close, heed_approvals, promote, settle_promotions
 from flows.retrain import retrain
 from flows.review import refresh_all
 from flows.shadow import score_shadows
@@ -42,6 +42,7 @@ def learn(site: Site, *, run: Run = by_hand, impatient: bool = False) -> tuple[L
     learned = tuple(_learn_one(site, item.request, run, impatient) for item in site.ledger.requests.open(site.model))
     run(score_shadows, site)
     run(refresh_all, site)
+    run(calibrate_next, site)  # last of all: it takes a while, and nothing waits for it
     return learned
 
 
@@ -60,4 +61,5 @@ def _learn_one(site: Site, request: LabelRequest, run: Run, impatient: bool) -> 
     verdict = run(promote, site, request, judgement, challenger, comparison)
     if verdict.outcome == "promote":
         run(calibrate, site, request.window)
+    run(close, site, request, verdict)
     return Learned(progress, judgement, challenger.number if challenger else None, verdict)

@@ -4,7 +4,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from flows.site import Site
-from models.faults import public
+from records.address import public
 from records.drift import Alarm
 from records.generation import Generation
 from records.review import Link
@@ -40,6 +40,20 @@ def review_link(site: Site, generation: Generation) -> str | None:
     return f"{run_link(site, generation)}/artifacts/review.html?{_SHOWN_AS_MODELS}"
 
 
+def tasks_link(site: Site, window: Window) -> str:
+    """Where the tasks of a window are in Label Studio, or, if none was sent, where its projects are."""
+    project = site.ledger.requests.project(site.model, window)
+    place = "/projects" if project is None else f"/projects/{project}/data"
+    return f"{public(site.settings.services.label_studio)}{place}"
+
+
+def generation_link(site: Site, generation: Generation) -> str | None:
+    """Where MLflow shows a generation beside its parent, or, if it has none, alone; None if MLflow has no server."""
+    if not _served(site):
+        return None
+    return _compare(site, generation) if generation.parent else f"{run_link(site, generation)}?{_SHOWN_AS_MODELS}"
+
+
 def lineage(site: Site, generation: Generation, window: Window | None, alarm: Alarm | None) -> tuple[Link, ...]:
     """Return what a generation follows from, nearest first, each with an address where it has one."""
     services, snapshot = site.settings.services, generation.snapshot
@@ -62,8 +76,7 @@ def lineage(site: Site, generation: Generation, window: Window | None, alarm: Al
     if alarm is not None and alarm.raised and drift_page(site, alarm.window).exists():
         links.append(Link("Evidently report", drift_page(site, alarm.window).name, report_link(site, alarm)))
     if window is not None and (project := site.ledger.requests.project(site.model, window)) is not None:
-        place = f"{public(services.label_studio)}/projects/{project}/data"
-        links.append(Link("Label Studio project", str(project), place))
+        links.append(Link("Label Studio project", str(project), tasks_link(site, window)))
     links.append(Link("ledger", public(services.ledger)))
     return tuple(links)
 

@@ -27,14 +27,17 @@ def deploy(
     ] = False,
     notify: Annotated[
         str | None,
-        typer.Option(help="Also announce alarms and verdicts through this Prefect block, such as slack-webhook/team."),
+        typer.Option(
+            help="Also announce alarms, verdicts and failures through this Prefect block, such as slack-webhook/team."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Register the Prefect deployments watch/MODEL and learn/MODEL, scheduled, and backfill/MODEL, for use by hand.
 
     Reads every settings file first: where one is wrong, nothing is registered. Writes to the Prefect server at
-    PREFECT_API_URL; running it again updates them. Of a folder, deployments whose settings file is gone are removed.
+    PREFECT_API_URL; running it again updates them. Of a folder, deployments whose settings file is gone are removed,
+    all of them where it was the last.
     """
     from flows.deployments import register
 
@@ -43,12 +46,13 @@ def deploy(
     if as_json:
         print(json.dumps({"work_pool": work_pool, **asdict(done)}))
         return
-    out.print(f"Registered {', '.join(done.deployments)}.", highlight=False)
+    out.print(f"Registered {', '.join(done.deployments) or 'nothing: no settings file is left'}.", highlight=False)
     if done.automations:
         out.print(f"Automated {', '.join(done.automations)}.", highlight=False, markup=False)
     if done.removed:
         out.print(f"Removed {', '.join(done.removed)}: their settings files are gone.", highlight=False)
-    out.print(f"Start a worker with [bold]prefect worker start --pool {work_pool}[/].", highlight=False)
+    if done.deployments:
+        out.print(f"Start a worker with [bold]prefect worker start --pool {work_pool}[/].", highlight=False)
 
 
 @app.command()

@@ -18,7 +18,7 @@ def measure_outputs(site: Site, generation: Generation, batch: Batch, current: D
 
     The holdout alone, because a model is surer of the rows that taught it than of any others.
     """
-    pipeline, holdout = site.registry.load(generation.model_uri), site.holdout(generation)
+    pipeline, holdout = site.pipeline(generation), site.holdout(generation)
     schema = _schema(site.schema, current)
     reference, now = (_rows(pipeline, frame, site.schema, schema) for frame in (holdout, current))
     origin = {"outputs of": generation.number, "snapshot": generation.snapshot.digest}

@@ -41,7 +41,7 @@ def furnish(site: Site, window: Window, generation: Generation, asks: Sequence[A
     )
     mixed = mix(asks, [replace(ask, round=max(one.round for one in asks)) for ask in gold], seed=seed)
     rows = rows_of(site, window, generation.number, mixed)
-    predicted = named(site.registry.load(generation.model_uri), rows, site.schema)
+    predicted = named(site.pipeline(generation), rows, site.schema)
     return tuple(
         replace(ask, prediction=answer, suggested=suggested(ask.row_key, share=labels.suggest))
         for ask, answer in zip(mixed, predicted, strict=True)
@@ -101,7 +101,7 @@ def pages(site: Site, request: LabelRequest, asks: Sequence[Ask], *, again: bool
     if report is None:
         raise NotFound(f"window {window.name} of {site.model!r} is not in the ledger; run `driftloop watch` for it")
     generation = site.ledger.generations.get(site.model, request.generation)
-    pipeline = site.registry.load(generation.model_uri)
+    pipeline = site.pipeline(generation)
     rows = rows_of(site, window, generation.number, asks)
     usual = usual_ranges(reference_rows(site, generation)[0], schema.shown)
     drifted = tuple(column.column for column in report.columns if column.drifted)

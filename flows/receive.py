@@ -5,7 +5,7 @@ import hmac
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from starlette.routing import Route
 from flows.collect import collect
 from flows.events import tell_ready
 from flows.fleet import muster
+from flows.settings import Settings
 from flows.site import Site
 from records.errors import BadSettings
 
@@ -29,24 +30,58 @@ _log = logging.getLogger(__name__)
 
 
 def serve(paths: Sequence[Path], *, host: str, port: int, pause_seconds: float) -> None:
-    """Listen until stopped, for the models that `paths` name; raises `BadSettings` without a secret worth the name."""
+    """Listen until stopped, for the models that `paths` name when a call comes.
+
+    Raises `BadSettings` for settings that cannot be used at the start, and without a secret worth the name.
+    """
     import uvicorn
 
-    models = muster(paths).models
+    models = reread(paths)
     secret = os.environ.get(SECRET, "")
     if len(secret) < _FEWEST_CHARACTERS:
         raise BadSettings(
             f"{SECRET} in the environment must hold at least {_FEWEST_CHARACTERS} characters that nobody can guess;"
             f" set it here and as the header {HEADER} of the webhook in Label Studio"
         )
+    if not (secret.isascii() and secret.isprintable()) or secret != secret.strip():
+        raise BadSettings(
+            f"{SECRET} in the environment has characters that no header carries unchanged; use ASCII letters, digits"
+            " and punctuation, without a space at either end"
+        )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
     def look(project: int | None) -> None:
-        for settings in models:
-            look_for_answers(Site(settings), project)
+        look_at_all((Site(settings) for settings in models()), project)
 
     app = receiver(secret, look, pause_seconds=pause_seconds)
     uvicorn.run(app, host=host, port=port, access_log=False, log_level="warning", server_header=False)
+
+
+def reread(paths: Sequence[Path]) -> Callable[[], tuple[Settings, ...]]:
+    """Return a way to read the settings anew, which keeps to what it read last while a file cannot be used.
+
+    Raises `BadSettings` for one that cannot be used now.
+    """
+    known = muster(paths).models
+
+    def read() -> tuple[Settings, ...]:
+        nonlocal known
+        try:
+            known = muster(paths).models
+        except (BadSettings, OSError) as error:
+            _log.warning("The settings cannot be read again (%s); those that were read before hold.", error)
+        return known
+
+    return read
+
+
+def look_at_all(sites: Iterable[Site], project: int | None) -> None:
+    """Look for the answers to every model; one whose look fails is named in the log and keeps no other from its own."""
+    for site in sites:
+        try:
+            look_for_answers(site, project)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next model must be looked at
+            _log.warning("Looking for answers of %r failed (%s); the schedule will look again.", site.model, error)
 
 
 def look_for_answers(site: Site, project: int | None) -> None:
@@ -84,7 +119,7 @@ def receiver(secret: str, look: Callable[[int | None], None], *, pause_seconds: 
         worker.cancel()
 
     async def hear(request: Request) -> Response:
-        given = request.headers.get(HEADER, "").encode()
+        given = request.headers.get(HEADER, "").encode("latin-1")  # as it came: Starlette decodes so
         if not hmac.compare_digest(given, secret.encode()):
             return PlainTextResponse("the secret is wrong\n", 401)
         body = b""

@@ -96,10 +96,10 @@ def _twin(site: Site, first: Window, changes: Sequence[str], folder: Path) -> Si
 def _put(registry: InMemoryRegistry, site: Site, champion: Generation) -> None:
     """Let the twin of MLflow know the champion that the replay begins with."""
     nothing = pd.DataFrame()
-    pipeline = site.registry.load(champion.model_uri)
+    pipeline = site.pipeline(champion)
     draft = Draft(site.model, champion.number, site.schema, pipeline, champion.fit, champion.snapshot, nothing, nothing)
-    entry = Entry(champion.mlflow_run_id, champion.version, champion.model_uri)
-    registry.runs[entry.run_id] = Run(entry, draft, {}, {})
+    entry = Entry(champion.mlflow_run_id, champion.version, champion.model_uri, champion.digest)
+    registry.runs[entry.run_id] = Run(entry, draft, {}, {}, digest=champion.digest)
     registry.aliases[site.model, "champion"] = champion.version
 
 
@@ -170,7 +170,7 @@ def _course(site: Site, window: Window, frame: pd.DataFrame, inclusion: Floats) 
 def _score(site: Site, number: int, frame: pd.DataFrame, inclusion: Floats) -> float:
     if frame.empty:
         return nan
-    pipeline = site.registry.load(site.ledger.generations.get(site.model, number).model_uri)
+    pipeline = site.pipeline(site.ledger.generations.get(site.model, number))
     weights = 1 / inclusion
     if site.schema.task == "regression":
         return float(np.average(per_row(pipeline, frame, site.schema, "absolute"), weights=weights))

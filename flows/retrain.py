@@ -1,15 +1,20 @@
 """Make a challenger from the first snapshot and what people answered, and log it as a generation."""
 
-import pandas as pd
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 
 from flows.evidence import Evidence, old_answers_hold, teaching_labels
 from flows.review import keep_candidates
 from flows.site import Site
+from models.accelerate import bounded
 from models.entry import Draft
+from models.members import MEMBER_ROWS
+from models.memory import check_retraining
 from models.train import challenge
 from records.decay import Judgement
 from records.generation import Generation
 from records.label import LabelRequest
+from store.locks import Held
 from store.snapshots import read, write
 
 
@@ -28,7 +33,8 @@ def retrain(site: Site, request: LabelRequest, judgement: Judgement) -> Generati
         lessons = teaching_labels(site, request.window)
         if lessons.frame.empty:
             return None
-        challenger = _retrain(site, request, judgement, lessons)
+        with bounded(site.settings.training.cores):
+            challenger = _taken_up(site, request) or _retrain(site, request, judgement, lessons)
         claim.finish(challenger)
         return challenger
 
@@ -36,6 +42,8 @@ def retrain(site: Site, request: LabelRequest, judgement: Judgement) -> Generati
 def _retrain(site: Site, request: LabelRequest, judgement: Judgement, lessons: Evidence) -> Generation:
     settings, schema, champion = site.settings.training, site.schema, site.champion()
     first = site.ledger.generations.get(site.model, 1)
+    n_rows = first.snapshot.n_train + first.snapshot.n_holdout
+    check_retraining(n_rows, MEMBER_ROWS, schema, settings.estimators)
     train, holdout = read(first.snapshot)
     labelled = lessons.frame.assign(inclusion=lessons.inclusion)
     came = challenge(
@@ -55,10 +63,11 @@ def _retrain(site: Site, request: LabelRequest, judgement: Judgement, lessons: E
         cores=settings.cores,
         count=site.count,
     )
-    number = _number(site, request)
+    teachers = came.teachers(labelled, schema)
+    taught = f"Taught by {len(teachers)} labels" if teachers else f"Chosen by {len(labelled)} labels and taught by none"
     draft = Draft(
         model=site.model,
-        number=number,
+        number=site.ledger.generations.next_number(site.model),
         schema=schema,
         pipeline=came.pipeline,
         fit=came.fit,
@@ -66,37 +75,50 @@ def _retrain(site: Site, request: LabelRequest, judgement: Judgement, lessons: E
         train=came.taught,
         holdout=holdout,
         candidates=came.candidates,
-        tags={"cause": request.window.name, "parent": str(champion.number), "labels": str(len(labelled))},
-        description=f"Taught by {len(labelled)} labels, the latest of window {request.window.name}: {request.reason}",
+        tags={"cause": request.window.name, "parent": str(champion.number), "labels": str(len(teachers))},
+        description=f"{taught}, the latest of window {request.window.name}: {request.reason}",
     )
-    return save_generation(site, draft, parent=champion.number, cause=request.window.name, taught_by=labelled)
+    return save_generation(site, draft, parent=champion.number, cause=request.window.name, taught_by=teachers)
 
 
 def save_generation(
-    site: Site, draft: Draft, *, parent: int | None, cause: str | None, taught_by: pd.DataFrame | None = None
+    site: Site, draft: Draft, *, parent: int | None, cause: str | None, taught_by: Iterable[str] = ()
 ) -> Generation:
-    """Log a draft in MLflow and write it to the ledger as a candidate; both happen once per draft."""
+    """Log a draft in MLflow and write it to the ledger as a candidate; both happen once per draft.
+
+    What a crash left of an earlier attempt goes, unless it was of the same draft: then it is taken up.
+    """
     keep_candidates(site, draft.number, draft.candidates)
-    entry = site.registry.log(draft)
-    generation = Generation(
-        model=site.model,
-        number=draft.number,
-        status="candidate",
-        snapshot=draft.snapshot,
-        mlflow_run_id=entry.run_id,
-        version=entry.version,
-        model_uri=entry.model_uri,
-        fit=draft.fit,
-        parent=parent,
-        cause=cause,
-    )
-    site.ledger.generations.save(generation)
-    if taught_by is not None:
-        site.ledger.labels.use(site.model, taught_by[site.schema.row_key], draft.number)
+    with logging_lock(site):
+        site.registry.discard(site.model, up_to=draft.number, known=known_runs(site), key=draft.key)
+        entry = site.registry.log(draft)
+        generation = Generation(
+            model=site.model,
+            number=draft.number,
+            status="candidate",
+            snapshot=draft.snapshot,
+            mlflow_run_id=entry.run_id,
+            version=entry.version,
+            model_uri=entry.model_uri,
+            fit=draft.fit,
+            parent=parent,
+            cause=cause,
+            digest=entry.digest,
+        )
+        site.ledger.generations.save(generation, taught_by=taught_by)
     return generation
 
 
-def _number(site: Site, request: LabelRequest) -> int:
-    """The challenger's number: the one a crashed attempt for this window already took, or the next."""
-    taken = [g.number for g in site.ledger.generations.all(site.model) if g.cause == request.window.name]
-    return taken[0] if taken else site.ledger.generations.next_number(site.model)
+def logging_lock(site: Site) -> AbstractContextManager[Held]:
+    """Hold what is between MLflow and the ledger: a run that is not on the ledger meanwhile is no crash's."""
+    return site.ledger.lock(f"generation:{site.model}", wait_seconds=60)
+
+
+def known_runs(site: Site) -> frozenset[str]:
+    """The MLflow runs of the generations on the ledger."""
+    return frozenset(generation.mlflow_run_id for generation in site.ledger.generations.all(site.model))
+
+
+def _taken_up(site: Site, request: LabelRequest) -> Generation | None:
+    """The generation that a crashed attempt for this window left on the ledger; what came since did not teach it."""
+    return next((one for one in site.ledger.generations.all(site.model) if one.cause == request.window.name), None)

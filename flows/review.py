@@ -12,6 +12,7 @@ from flows.champions import reigns
 from flows.evidence import audit_labels
 from flows.figures import figures_of
 from flows.links import drift_page, lineage
+from flows.sheet import sheet
 from flows.site import Site
 from models.entry import Rows
 from models.review import champion_note, review_note
@@ -37,7 +38,8 @@ def publish_review(site: Site, number: int, *, labels: Sequence[StoredLabel] | N
     """Write the review page of a generation where it is not up to date; return where it is. Again is no change.
 
     The page in the site's folder is written last, so what a crash leaves out is made good the next time. `labels` are
-    all of the model's, for a caller that has them. Raises `NotFound` for a generation that does not exist.
+    all of the model's, for a caller that has them. Raises `NotFound` for a generation that does not exist, and
+    `StorageFull`.
     """
     labels = site.ledger.labels.of(site.model) if labels is None else labels
     generation = site.ledger.generations.get(site.model, number)
@@ -59,9 +61,7 @@ def publish_review(site: Site, number: int, *, labels: Sequence[StoredLabel] | N
         champion = site.ledger.generations.get(site.model, review.figures.champion)
         site.registry.annotate(champion.mlflow_run_id, champion_note(review, rows=rows))
     for name, content in drawn.items():
-        plot = path.parent / name
-        plot.parent.mkdir(parents=True, exist_ok=True)
-        plot.write_bytes(content)
+        publish(content, path.parent / name)
     return publish(page, path)
 
 
@@ -104,6 +104,8 @@ def gather(site: Site, generation: Generation, window: Window | None, labels: Se
     )
     if window is None:
         return replace(review, links=lineage(site, generation, None, None))
+    comparison = ledger.steps.get(model, window, "compare", Comparison)
+    rival = comparison.champion if comparison else generation.parent
     alarm = ledger.steps.get(model, window, "alarm", Alarm)
     found = ledger.steps.get(model, window, "slice", SliceReport)
     request = ledger.requests.get(model, window)
@@ -119,9 +121,10 @@ def gather(site: Site, generation: Generation, window: Window | None, labels: Se
         n_labels=len(given),
         n_audit=sum(item.ask.purpose == "audit" for item in given),
         judgement=ledger.steps.get(model, window, "judge", Judgement),
-        comparison=ledger.steps.get(model, window, "compare", Comparison),
+        comparison=comparison,
         verdict=ledger.steps.get(model, window, "promote", Verdict),
         figures=ledger.steps.get(model, window, "review", Figures),
+        rival=ledger.generations.get(model, rival).fit if rival else None,
     )
 
 
@@ -184,7 +187,7 @@ def _manifest(site: Site, generation: Generation, given: Sequence[StoredLabel]) 
 
 
 def _labels_csv(taught: list[StoredLabel]) -> str:
-    columns = [
+    rows = [
         {
             "row_key": item.label.row_key,
             "window": item.window.name,
@@ -197,4 +200,4 @@ def _labels_csv(taught: list[StoredLabel]) -> str:
         }
         for item in taught
     ]
-    return pd.DataFrame(columns).to_csv(index=False)
+    return sheet(rows)

@@ -72,7 +72,7 @@ def _shadow(site: Site, batch: Batch) -> Shadow | None:
 
 
 def _predict(site: Site, batch: Batch, champion: Generation, challenger: Generation) -> Shadow:
-    old, new = (site.registry.load(one.model_uri) for one in (champion, challenger))
+    old, new = (site.pipeline(one) for one in (champion, challenger))
     said = beside(old, new, site.sample(batch.window), site.schema)
     share_different, mean_distance = apart(said, site.schema)
     path = write_frame(said, predictions_path(site, batch.window))

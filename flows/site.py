@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
+from sklearn.pipeline import Pipeline
 
 from flows.settings import Settings
 from labeling.studio import LabelStudio, Studio
@@ -23,6 +24,7 @@ from store.snapshots import read, read_frame
 from store.warehouse import ProductionTable, open_table
 
 Record = TypeVar("Record")
+_MOST_PIPELINES = 4
 
 
 def _now() -> datetime:
@@ -50,6 +52,7 @@ class Site:
         self.count: Callable[[str, int, int], None] = lambda *_: None
         self.baselines: dict[str, Baseline] = {}
         self.reference: tuple[object, pd.DataFrame] | None = None
+        self._pipelines = lru_cache(_MOST_PIPELINES)(lambda one: self.registry.load(one))
         given = {"ledger": ledger, "table": table, "studio": studio, "registry": registry}
         self.__dict__.update({name: door for name, door in given.items() if door is not None})
 
@@ -118,6 +121,10 @@ class Site:
         if champion is None:
             raise NotFound(f"model {self.model!r} has no generation yet; run `driftloop adopt` first")
         return champion
+
+    def pipeline(self, generation: Generation) -> Pipeline:
+        """The fitted pipeline of a generation; the last few that were asked for are not loaded again."""
+        return self._pipelines(generation)
 
     def sample(self, window: Window) -> pd.DataFrame:
         """The normalised sample of a window that was ingested; raises `NotFound` otherwise."""

@@ -62,7 +62,7 @@ question = "Is this transaction fraudulent?"   # what a labeler is asked about e
 # holdout_share = 0.25                # of the training data, by a hash of the row key
 # harm_tolerance = 0.005              # a loss increase that does not matter
 # balance = false                     # true: every class counts the same while a model learns and is chosen
-# cores = 2                           # processes that candidates are tried in (unset: all cores, if four or more)
+# cores = 2                           # what training may use (unset: all cores)
 # max_rows = 1000000                  # learn from a random sample of the training data (unset: all of them)
 
 [gate]                                # when a challenger replaces the champion

@@ -6,6 +6,7 @@ from math import isfinite
 from statistics import median
 from typing import Any
 
+from flows.backfill import passed_over
 from flows.site import Site
 from records.comparison import Verdict
 from records.decay import Judgement
@@ -87,7 +88,8 @@ def status(site: Site) -> Status:
     """Read the state of a monitored model from the ledger; it asks no other service."""
     generations = site.ledger.generations.all(site.model)
     causes = {generation.cause: generation.number for generation in generations if generation.cause}
-    windows = tuple(_window(site, window, causes) for window in site.ledger.steps.windows(site.model))
+    passed = {one.window: one.reason for one in passed_over(site)}
+    windows = tuple(_window(site, window, causes, passed) for window in site.ledger.steps.windows(site.model))
     told = tuple(_generation(site, generation) for generation in generations)
     return Status(site.model, windows, told, _spent(site, windows), _shadows(site))
 
@@ -117,7 +119,7 @@ def _spent(site: Site, windows: tuple[WindowStatus, ...]) -> Spent:
     )
 
 
-def _window(site: Site, window: Window, causes: dict[str, int]) -> WindowStatus:
+def _window(site: Site, window: Window, causes: dict[str, int], passed: dict[Window, str]) -> WindowStatus:
     steps = site.ledger.steps
     alarm = steps.get(site.model, window, "alarm", Alarm)
     found = steps.get(site.model, window, "slice", SliceReport)
@@ -127,7 +129,7 @@ def _window(site: Site, window: Window, causes: dict[str, int]) -> WindowStatus:
     return WindowStatus(
         window=window,
         alarm=alarm.raised if alarm else None,
-        reason=alarm.reason if alarm else "not decided yet",
+        reason=alarm.reason if alarm else passed.get(window, "not decided yet"),
         slices=tuple(slice_.name for slice_ in found.grown) if found else (),
         labels_asked=len(request.asks) if request else 0,
         labels_answered=len(site.ledger.labels.of(site.model, window=window)),

@@ -18,10 +18,11 @@ from monitors.alarm import carried
 from monitors.alarm import decide as judge_evidence
 from monitors.drift import measure
 from monitors.evidently_report import write_report
-from monitors.facts import compare_facts
+from monitors.facts import compare_facts, without_values
 from monitors.familiar import familiar
 from monitors.schema import check_frame
 from monitors.slices import find
+from records.address import public
 from records.batch import Batch
 from records.drift import Alarm, DriftReport
 from records.errors import BadData, EmptyWindow
@@ -66,13 +67,19 @@ def ingest(site: Site, window: Window) -> Batch:
     return site.once(window, "ingest", Batch, lambda: _ingest(site, window))
 
 
+def is_over(site: Site, window: Window) -> bool:
+    """Return whether a window has ended, and the time that its rows are given to arrive."""
+    return window.end + timedelta(hours=site.settings.windows.delay_hours) <= site.now()
+
+
 def _ingest(site: Site, window: Window) -> Batch:
-    ready = window.end + timedelta(hours=site.settings.windows.delay_hours)
-    if ready > site.now():
+    if not is_over(site, window):
         raise EmptyWindow(
             f"window {window.name} ends on {window.end:%Y-%m-%d %H:%M %Z}, in the future; choose an earlier one"
         )
-    where = f"table {site.settings.table.name or site.settings.table.url.rpartition('/')[2]}, window {window.name}"
+    where = (
+        f"table {site.settings.table.name or public(site.settings.table.url).rpartition('/')[2]}, window {window.name}"
+    )
     reference, _ = reference_rows(site, site.champion())
     known = familiar(reference, site.schema)
     facts = site.table.facts(window, known)
@@ -94,7 +101,7 @@ def _ingest(site: Site, window: Window) -> Batch:
     sample = site.table.sample(window, site.settings.alarms.sample_rows, among=facts.n_rows)
     frame = check_frame(sample, site.schema, where=where)
     path = write_frame(frame, site.settings.folder / "batches" / site.model / f"{window.name}.parquet")
-    return Batch(site.model, window, facts, path, len(frame), compared)
+    return Batch(site.model, window, without_values(facts, site.schema.pii), path, len(frame), compared)
 
 
 def _before(site: Site, window: Window) -> Batch | None:

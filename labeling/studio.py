@@ -5,20 +5,19 @@ whose answer got lost. So the row key in `task.data` is the identity, keys are r
 after a lost answer they are read again before anything is repeated.
 """
 
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from math import nan
 from typing import TYPE_CHECKING, Any
 
+from tenacity import Retrying, retry_if_exception_type, retry_if_not_result, stop_after_delay, wait_exponential
+
 from labeling import answers, control, rows
-from labeling.exchange import OVERLAP, Pull, Studio, by_row_key, check_title
+from labeling.exchange import OVERLAP, Pull, Studio, by_row_key
 from labeling.memory_studio import InMemoryStudio
-from labeling.tabs import tabs
+from labeling.projects import Projects
 from labeling.wire import PAGE, MaybeDone, Wire, where
-from records.errors import BadData, NotFound, ServiceDown
+from records.errors import ServiceDown
 from records.label import Annotation
 from records.schema import Schema
 
@@ -56,6 +55,7 @@ class LabelStudio:
         self._wire = Wire(url, token, timeout_seconds=timeout_seconds, transport=transport)
         self._settle_seconds = settle_seconds
         self._overlap = overlap
+        self._projects = Projects(self._wire, self._settle)
 
     def __repr__(self) -> str:
         return f"LabelStudio({self._wire.shown!r})"
@@ -75,68 +75,9 @@ class LabelStudio:
         in_doubt: bool = False,
     ) -> int:
         """Return the one project with this title, config, overlap and suggestions, found by a mark it bears."""
-        kind = f"{overlap} suggestions" if suggestions else f"{overlap}"
-        identity = "\n".join((check_title(title), kind, config))
-        mark = f"driftloop {sha256(identity.encode()).hexdigest()[:16]}"
-        found = self._find_project(mark)
-        if found is None and in_doubt:
-            self._settle(lambda: self._find_project(mark) is not None)
-            found = self._find_project(mark)
-        if found is None:
-            found = self._make_project(mark, title, config, instructions, overlap, suggestions)
-        elif trouble := control.altered(found, control.present(config), control.present(self._wire.look(found)[0])):
-            raise BadData(trouble)
-        self._set_up_tabs(found)
-        return found
-
-    def _set_up_tabs(self, project: int) -> None:
-        """Make the tabs that are missing; of a tab that was made twice the first stays, others are left alone."""
-        wanted = {str(tab["title"]): tab for tab in tabs()}
-        there: dict[str, int] = {}
-        for tab, title in self._wire.list_tabs(project):
-            if title in there and title in wanted:
-                with suppress(NotFound):  # an earlier request that got no answer has deleted it after all
-                    self._wire.delete_tab(project, tab)
-            there.setdefault(title, tab)
-        for title, data in wanted.items():
-            if title not in there:
-                self._make_tab(project, title, data)
-
-    def _make_tab(self, project: int, title: str, data: Mapping[str, object]) -> None:
-        def is_there() -> bool:
-            return any(title == present for _, present in self._wire.list_tabs(project))
-
-        for attempt in range(1, _N_ATTEMPTS + 1):
-            try:
-                self._wire.make_tab(project, data)
-                return
-            except MaybeDone:
-                self._settle(is_there)
-                if is_there():
-                    return
-                if attempt == _N_ATTEMPTS:
-                    raise
-
-    def _make_project(
-        self, mark: str, title: str, config: str, instructions: str, overlap: int, suggestions: bool
-    ) -> int:
-        try:
-            self._wire.make_project(
-                title=title,
-                description=f"Made by Driftloop, which finds it by this mark: {mark}",
-                label_config=config,
-                expert_instruction=instructions,
-                show_instruction=True,
-                maximum_annotations=overlap,
-                show_collab_predictions=suggestions,  # a pre-selected answer makes people agree with the model
-                enable_empty_annotation=False,
-            )
-        except MaybeDone:
-            self._settle(lambda: self._find_project(mark) is not None)
-        found = self._find_project(mark)
-        if found is None:
-            raise ServiceDown(f"Label Studio at {self._wire.shown!r} did not make the project {title!r}; try again")
-        return found
+        return self._projects.open(
+            title, config, instructions, overlap=overlap, suggestions=suggestions, in_doubt=in_doubt
+        )
 
     def push(self, project: int, tasks: Sequence[Mapping[str, object]], *, in_doubt: bool = False) -> dict[str, int]:
         """Import the tasks whose row keys the project does not have; return the task id of each row key."""
@@ -250,12 +191,6 @@ class LabelStudio:
             if isinstance((task.data or {}).get("row_key"), str) and (answered or not rows.is_closed(task)):
                 yield task
 
-    def _find_project(self, mark: str) -> int | None:
-        marked = [project for project, description in self._wire.list_projects() if description.endswith(mark)]
-        if len(marked) > 1:  # made twice, the other time too late: an empty one must not take over
-            return min(marked, key=lambda project: (-self._wire.look(project)[1], project))
-        return marked[0] if marked else None
-
     def _await_tasks(self, project: int, row_keys: list[str]) -> dict[str, int]:
         """Give an import that may be under way the time to end; return the tasks that are there then."""
         self._settle(lambda: len(rows.find(self._wire, project, row_keys)) == len(row_keys))
@@ -278,16 +213,12 @@ class LabelStudio:
 
     def _settle(self, done: Callable[[], bool]) -> None:
         """Wait until `done()`, at most `settle_seconds`; the server may be busy or away meanwhile."""
-        deadline = time.monotonic() + self._settle_seconds
-        pause = 0.2
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                if done():
-                    return
-            except ServiceDown:
-                pass  # asked again until the deadline; the caller reads once more and lets that failure out
-            time.sleep(min(pause, left))
-            pause = min(2 * pause, 2.0)
+        Retrying(
+            retry=retry_if_not_result(bool) | retry_if_exception_type(ServiceDown),
+            wait=wait_exponential(multiplier=0.2, max=2.0),
+            stop=stop_after_delay(self._settle_seconds),
+            retry_error_callback=lambda _: None,  # the caller reads once more and lets a failure out
+        )(done)
 
 
 def _annotation(item: Mapping[str, Any], task_id: int, row_key: str, schema: Schema) -> Annotation:

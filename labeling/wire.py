@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from records.address import public
 from records.errors import BadData, NotAllowed, NotFound, ServiceDown
 
 PAGE = 500
@@ -148,10 +149,8 @@ class Wire:
 
     @property
     def shown(self) -> str:
-        """The address without the user and the password that it may carry, for people to read."""
-        scheme, separator, rest = self.url.partition("://")
-        host, slash, path = rest.partition("/")
-        return scheme + separator + host.rpartition("@")[2] + slash + path
+        """The address without what may be secret, for people to read."""
+        return public(self.url)
 
     @cached_property
     def _client(self) -> Any:
@@ -185,7 +184,9 @@ class Wire:
         place = f"Label Studio at {self.shown!r}"
         try:
             yield
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+        except httpx.InvalidURL:  # it may quote a part of the password
+            raise ServiceDown(f"{place} has no address that can be used; correct it in the settings") from None
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
             raise ServiceDown(
                 f"{place} cannot be reached while {doing}; start it, or correct its address in the settings"
             ) from error

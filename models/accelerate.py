@@ -10,10 +10,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from records.errors import BadSettings
 from records.generation import StepEngine
@@ -24,6 +26,7 @@ N_TREES = 100
 MOST_SUPPORTED = 10_000
 """From how many rows support vectors learn at most: what they take grows with the square of it."""
 _ONE_AT_A_TIME = threading.RLock()  # the level of sklearnex's logger is shared by every thread
+_GIVEN: ContextVar[int | None] = ContextVar("cores given", default=None)
 
 
 def estimator(
@@ -34,8 +37,8 @@ def estimator(
     `linear` is logistic regression or its twin ridge regression; `logistic` and `ridge` are accepted for it.
     `neighbors` is the mean of the 15 nearest rows. `support_vectors` (RBF kernel) gives probabilities by a sigmoid
     fitted to what three folds say of each other (Platt 1999). `boosting` is gradient boosting on histograms, which
-    sklearnex does not have: it is scikit-learn's own either way. `n_jobs` None uses every core. Raises `BadSettings`
-    for an unknown name.
+    sklearnex does not have: it is scikit-learn's own either way. `n_jobs` None uses every core, or those of `bounded`.
+    Raises `BadSettings` for an unknown name.
 
     >>> estimator("linear", "regression", seed=0, accelerated=False)
     Ridge(random_state=0)
@@ -73,8 +76,37 @@ def estimator(
         max_features="sqrt" if classification else 1 / 3,
         bootstrap=True,
         random_state=seed,
-        n_jobs=n_jobs if accelerated or n_jobs else -1,
+        n_jobs=n_jobs if accelerated or n_jobs else _GIVEN.get() or -1,
     )
+
+
+@contextmanager
+def bounded(cores: int | None) -> Iterator[None]:
+    """Compute in at most so many threads meanwhile; None, or a number above what was set before, changes nothing.
+
+    oneDAL has a number of threads of its own for the whole process, which an `n_jobs` of None leaves as it is; OpenMP
+    and BLAS have theirs; scikit-learn's forests start threads by the `n_jobs` that `estimator` gives them. joblib's
+    `parallel_config` would not do: sklearnex does not ask it, and scikit-learn would start processes for a preparation.
+
+    >>> with bounded(1):
+    ...     estimator("random_forest", "regression", seed=0, accelerated=False).n_jobs
+    1
+    """
+    if cores is None:
+        yield
+        return
+    from daal4py import daalinit, num_threads
+
+    before = num_threads()
+    within = min(cores, _GIVEN.get() or cores)
+    given = _GIVEN.set(within)
+    try:
+        daalinit(min(within, before))
+        with threadpool_limits({one["prefix"]: min(within, one["num_threads"]) for one in threadpool_info()}):
+            yield
+    finally:
+        daalinit(before)
+        _GIVEN.reset(given)
 
 
 def most_rows(model: object) -> int | None:

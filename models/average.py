@@ -66,6 +66,15 @@ def pruned_weights(predictions: Floats, loss: Callable[[Floats], float]) -> Floa
     return np.asarray(stay / stay.sum())
 
 
+def mixed(weights: Floats, predictions: Floats) -> Floats:
+    """Return the average of what candidates said, (n_candidates, ...), by how much each counts, (n_candidates,).
+
+    >>> mixed(np.array([0.25, 0.75]), np.array([[0.0, 4.0], [4.0, 0.0]])).tolist()
+    [3.0, 1.0]
+    """
+    return np.asarray(np.tensordot(weights, predictions, 1), dtype=float)
+
+
 def averaged(
     members: Sequence[BaseEstimator], weights: Floats, X: Floats, y: NDArray[np.generic], task: Task
 ) -> BaseEstimator:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.parallel import Parallel, delayed
 
+from models.accelerate import bounded
 from models.judges import Judges
 from models.lessons import Lessons
 from models.pipeline import member
@@ -109,6 +110,7 @@ def _alone(lessons: Lessons, name: str, X_aside: Floats, schema: Schema, seed: i
     return model, Trial(Candidate(SNAPSHOT, name), on_labels, on_old, seconds=time.perf_counter() - begun)
 
 
+@bounded(1)
 def _cross_validated(
     lessons: Lessons,
     candidate: Candidate,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from models.weighted import effective
 from records.comparison import Bias, Comparison, RegimeComparison, Rule
@@ -36,6 +36,7 @@ def compare(
     biases: Sequence[Bias] = (),
     looks: int = 1,
     windows: tuple[Window, ...] = (),
+    unasked: tuple[str, ...] = (),
 ) -> Comparison:
     """Return the gain in every regime with its interval (see `gain`).
 
@@ -44,8 +45,8 @@ def compare(
     promote one that gains nothing with at most `alpha`. What protects errs in each decision as in a first look, however
     many there are: a challenger that forgets passes any one of them with at most `alpha`. Regimes that must not clearly
     lose share one level (Bonferroni), for each of them may refuse a good challenger. `champion` and `challenger` are
-    generation numbers, `windows` those the labels are of. Raises `BadData` for arrays that do not fit together or an
-    inclusion probability outside (0, 1].
+    generation numbers, `windows` those the labels are of, `unasked` says what was left out. Raises `BadData` for arrays
+    that do not fit together or an inclusion probability outside (0, 1].
     """
     first, now = spent_alpha(alpha), spent_alpha(alpha, looks=looks)
     n_vetoes = max(sum(regime.kind == "must not clearly lose" for regime in regimes), 1)
@@ -64,7 +65,7 @@ def compare(
                 gain=gain(old - new, weights, alpha=min(2 * levels[regime.kind], 1.0), steps=loss == "zero_one"),
             )
         )
-    return Comparison(model, champion, challenger, loss, tuple(measured), tuple(biases), looks, windows)
+    return Comparison(model, champion, challenger, loss, tuple(measured), tuple(biases), looks, windows, unasked)
 
 
 def spent_alpha(alpha: float, *, looks: int = 1) -> float:
@@ -110,7 +111,7 @@ def gain(
     squares = ((weights * (differences - centre)) ** 2).sum() + added**2
     spread = np.sqrt(squares * n / (n - 1)) / (total + 2 * added)
     freedom = max(effective(weights) - 1, 1.0)
-    half = float(stats.t.ppf(1 - alpha / 2, freedom) * spread)
+    half = float(special.stdtrit(freedom, 1 - alpha / 2) * spread)
     return Estimate(value, min(centre - half, value), max(centre + half, value))
 
 

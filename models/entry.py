@@ -1,6 +1,6 @@
 """What goes into the registry of generations and comes out of it, and what any registry must do."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from records.generation import FitRecord, Snapshot
+from records.generation import FitRecord, Generation, Snapshot
 from records.schema import Schema
 
 
@@ -47,11 +47,20 @@ class Draft:
 
 
 class Entry(NamedTuple):
-    """Where a generation was put: its run, its version of the registered model, and the address to load it from."""
+    """Where a generation was put: its run, its version of the registered model, the address, and its files' digest."""
 
     run_id: str
     version: str
     model_uri: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What a registry's server says of itself: its version, and its time as an HTTP date, None if it does not tell."""
+
+    version: str
+    date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +110,33 @@ class Registry(Protocol):
         Raises `BadData` when the pipeline cannot be kept safely.
         """
 
-    def load(self, model_uri: str) -> Pipeline:
-        """Return the fitted pipeline at an address; raises `NotFound`, or `BadData` when no pipeline is there."""
+    def discard(self, model: str, *, up_to: int, known: Collection[str], key: str = "") -> tuple[str, ...]:
+        """Discard what a crash left of generations up to a number, and return the versions that went.
+
+        It is the runs that are not `known` nor of the draft with this `key`, that nobody promoted or decided about.
+        """
+
+    def load(self, generation: Generation) -> Pipeline:
+        """Return the fitted pipeline of a generation on the ledger, by its version here.
+
+        Raises `Altered`, before anything of it is loaded, when its files are not those that were logged, `NotFound`,
+        or `BadData` when no pipeline is there.
+        """
+
+    def fetch(self, address: str) -> Pipeline:
+        """Return a fitted pipeline that a person names, unchecked: loading runs what is in it.
+
+        Raises `NotFound`, or `BadData` when no pipeline is there.
+        """
+
+    def digest(self, generation: Generation) -> str:
+        """Return the digest of a generation's files as they are now, and load nothing; raises `NotFound`."""
+
+    def server(self) -> Server | None:
+        """Return what the server says of itself, None where the registry has none."""
+
+    def versions(self, model: str) -> frozenset[str]:
+        """Return every version there is of a model; none of a model that is not known."""
 
     def champion(self, model: str) -> str | None:
         """Return the version in charge of a model, None when there is none."""

@@ -1,22 +1,29 @@
 """What MLflow's many errors mean, told as Driftloop's few."""
 
-from urllib.parse import urlsplit
+import errno
+import os
 
-from records.errors import BadData, DriftloopError, NotAllowed, NotFound, ServiceDown
+from records.address import without_secrets
+from records.errors import BadData, DriftloopError, NotAllowed, NotFound, ServiceDown, StorageFull
 
 _UNREACHABLE = ("requests", "urllib3", "sqlalchemy", "sqlite3", "psycopg", "alembic")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SAYS_FULL = (*map(os.strerror, _FULL), "database or disk is full")  # SQLite's words
 
 
 def translate(error: Exception, *, what: str, where: str) -> DriftloopError | None:
     """Return the error of ours that fits, None for one that is no service's fault; `what` was asked of `where`.
 
-    MLflow is not imported: its errors are told by their HTTP status and their `error_code`.
+    MLflow is not imported: its errors are told by their HTTP status and their `error_code`. A full disk is told by its
+    number, and where MLflow collected several errors in one, by its words.
 
     >>> translate(KeyError("a"), what="run 'x'", where="http://localhost:5000") is None
     True
     """
     library = type(error).__module__.partition(".")[0]
-    problem = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    problem = without_secrets((str(error).strip() or type(error).__name__).splitlines()[0])[:300]
+    if getattr(error, "errno", None) in _FULL or any(words in str(error) for words in _SAYS_FULL):
+        return StorageFull(f"no space is left for {what}, here or at MLflow {where!r}; free some and run again")
     if library in _UNREACHABLE or "Max retries exceeded" in problem:
         return ServiceDown(f"MLflow at {where!r} does not answer; start it or correct services.mlflow")
     if library != "mlflow":
@@ -39,13 +46,3 @@ def translate(error: Exception, *, what: str, where: str) -> DriftloopError | No
     if "API request to" in problem or status >= 500:
         return ServiceDown(f"MLflow at {where!r} failed on {what}: {problem}; start it or look at its log")
     return BadData(f"MLflow at {where!r} did not take {what}: {problem}; correct it and run again")
-
-
-def public(address: str) -> str:
-    """Return an address without the user and the password it may carry.
-
-    >>> public("https://ada:secret@mlflow.example:5000/x")
-    'https://mlflow.example:5000/x'
-    """
-    parts = urlsplit(address)
-    return address.replace(f"{parts.netloc.rpartition('@')[0]}@", "", 1) if "@" in parts.netloc else address

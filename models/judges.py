@@ -26,13 +26,14 @@ FEWEST_LATEST = 20.0
 class Judges:
     """The rows that judge: labels and old rows set aside, as truths and weights, and the loss.
 
-    `latest` are the labels of about this window and the one before. `likeness` is how many times as likely each old row
-    is among them, (n_old,); it is empty where they are too few to tell.
+    `ages` (n_labels,) are how many windows ago each label was taken; the latest are of about this window and the one
+    before. `likeness` is how many times as likely each old row is among those, (n_old,); it is empty where they are too
+    few to tell.
     """
 
     labels: NDArray[np.float64] | NDArray[np.intp]
     label_weights: Floats
-    latest: NDArray[np.bool_]
+    ages: Floats
     old: NDArray[np.float64] | NDArray[np.intp]
     old_weights: Floats
     schema: Schema
@@ -73,7 +74,7 @@ def judges(
         n = int(latest.sum())
         now = lessons.new[latest][positions(drawn[latest], n=n, seed=seed)]
         likeness = likelihood_ratio(X_aside, now, seed=seed)
-    return Judges(truths(labelled, schema), weights, latest, truths(aside, schema), even, schema, loss, likeness)
+    return Judges(truths(labelled, schema), weights, lessons.ages, truths(aside, schema), even, schema, loss, likeness)
 
 
 def _mean(losses: Floats, weights: Floats) -> float:

@@ -9,6 +9,8 @@ import pandas as pd
 from records.drift import Estimate
 from records.generation import FitRecord
 
+OLD_LOSS = "loss on old rows"
+"""The param that holds it, as text."""
 _WORDS = ((">=", "from"), ("<=", "to"), ("<", "below"), (">", "above"), ("=", "is"))
 
 
@@ -47,17 +49,38 @@ def bounded(name: str, estimate: Estimate) -> dict[str, float]:
 def fit_metrics(fit: FitRecord) -> dict[str, float]:
     """Return what a fit reached, under the names that a generation and its candidates share.
 
+    What was cross-validated only lost its `old rows` loss on rows of the snapshot that were set aside, and has no
+    holdout loss; what was fitted without a choice has neither that nor `cv` nor `forgotten`.
+
     >>> record = FitRecord("linear", "all data", (("cross-validated loss", "0.21000"),), (), 0.5, "brier", 0.2)
     >>> fit_metrics(record)
     {'holdout.brier': 0.2, 'fit seconds': 0.5, 'cv.brier': 0.21}
     """
-    metrics = {f"holdout.{fit.loss}": fit.holdout_loss, "fit seconds": fit.fit_seconds}
+    metrics = {
+        f"holdout.{fit.loss}": held_loss(fit),
+        "fit seconds": fit.fit_seconds,
+        f"old rows.{fit.loss}": old_loss(fit),
+    }
     for param, name in (("cross-validated loss", f"cv.{fit.loss}"), ("forgotten", "forgotten")):
-        try:
-            metrics[name] = float(dict(fit.params)[param])
-        except (KeyError, ValueError):  # too few labels to choose by
-            continue
-    return metrics
+        metrics[name] = float(dict(fit.params).get(param, "nan"))
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+
+def old_loss(fit: FitRecord) -> float:
+    """Return the mean loss on old rows set aside while choosing, `nan` for what was fitted without a choice.
+
+    An older Driftloop kept that of a candidate in place of the holdout's.
+
+    >>> old_loss(FitRecord("linear", "all data", (("share", "0.25"),), (), 0.5, "brier", 0.14))
+    0.14
+    """
+    params = dict(fit.params)
+    return float(params.get(OLD_LOSS, fit.holdout_loss if "share" in params else "nan"))
+
+
+def held_loss(fit: FitRecord) -> float:
+    """Return the mean loss on the holdout, `nan` for a candidate, which was only cross-validated."""
+    return float("nan") if "share" in dict(fit.params) else fit.holdout_loss
 
 
 def approved(tags: Mapping[str, str]) -> str:
@@ -95,16 +118,18 @@ def fit_params(fit: FitRecord) -> dict[str, str]:
 
 
 def candidate_table(candidates: Iterable[FitRecord]) -> pd.DataFrame:
-    """Return one row per candidate: what it was, and how it did."""
+    """Return one row per candidate: what it was, and how it did; what is known of none has no column."""
     rows = [
         {
             "estimator": one.estimator,
             "recipe": one.recipe,
+            "share": float(dict(one.params).get("share", "nan")),
             "cross-validated loss": dict(one.params).get("cross-validated loss", ""),
-            f"holdout {one.loss} loss": round(one.holdout_loss, 5),
+            f"old rows {one.loss} loss": round(old_loss(one), 5),
+            f"holdout {one.loss} loss": round(held_loss(one), 5),
             "fit seconds": round(one.fit_seconds, 2),
             "accelerated": any(engine.accelerated for engine in one.engines),
         }
         for one in candidates
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).dropna(axis="columns", how="all")

@@ -5,12 +5,13 @@ import math
 from records.comparison import Bias, Comparison, RegimeComparison, Verdict
 
 MOST_LABELS = 100_000
+UNPROTECTED = "It was asked for a gain alone: whether it loses on any other row does not show."
 
 
 def judge(
     comparison: Comparison, *, margin: float, tolerance: float, minimum_labels: int, bias_limit: float = 1.0
 ) -> Verdict:
-    """Return whether the challenger may replace the champion, with every reason as a sentence.
+    r"""Return whether the challenger may replace the champion, with every reason as a sentence.
 
     - *promote*: every "must gain" regime has at least `minimum_labels` rows and its interval of the gain lies above
       `margin`, in every "must not lose" regime it lies above `-tolerance` (non-inferiority), and nothing speaks clearly
@@ -27,14 +28,19 @@ def judge(
     and it is settled when that is the distance d of the gain from its limit, so m = n (h / d)². A d below a quarter
     of h is taken as h / 4, as nobody knows the gain better than that. The largest m - n over the unsettled counts.
 
+    Where no regime protects (people showed that no old answer holds, and not where they changed), a clear gain is
+    promoted all the same, or nothing ever would be, and a reason says that nothing else was asked.
+
     >>> from records.comparison import RegimeComparison
     >>> from records.drift import Estimate
     >>> regime = RegimeComparison("evenings", "must gain", 100, 0.25, 0.20, Estimate(0.05, -0.05, 0.15))
     >>> verdict = judge(Comparison("m", 1, 2, "brier", (regime,)), margin=0.0, tolerance=0.005, minimum_labels=30)
     >>> verdict.outcome, verdict.n_labels_needed
     ('needs review', 300)
-    >>> print(verdict.reasons[0])
+    >>> print(*verdict.reasons, sep="\n")
     On evenings the gain in brier loss is 0.0500 (-0.0500 to 0.1500, 100 rows): not clear against 0.
+    It was asked for a gain alone: whether it loses on any other row does not show.
+    About 300 more labels would settle the gain.
     """
     reasons, states, needed = [], [], [0]
     for regime in comparison.regimes:
@@ -47,16 +53,24 @@ def judge(
     for bias in comparison.biases:
         states.append("failed" if _is_biased(bias, bias_limit) else "passed")
         reasons.append(_bias_sentence(bias, states[-1], bias_limit))
+    last = comparison.unasked
+    if all(regime.kind == "must gain" for regime in comparison.regimes):
+        last = (*last, UNPROTECTED)
     if "failed" in states:
-        return Verdict("keep", _first(reasons, states, "failed"))
+        return Verdict("keep", (*_first(reasons, states, "failed"), *last))
     if not any(regime.kind == "must gain" for regime in comparison.regimes):
-        return Verdict(
-            "needs review", ("There is no labelled row on which the challenger must gain.", *reasons), minimum_labels
-        )
+        none = "There is no labelled row on which the challenger must gain."
+        return _unsettled((none, *reasons, *last), minimum_labels)
     if all(state == "passed" for state in states):
-        return Verdict("promote", tuple(reasons))
+        return Verdict("promote", (*reasons, *last))
     first = "few" if "few" in states else "unclear"
-    return Verdict("needs review", _first(reasons, states, first), max(needed, default=0))
+    return _unsettled((*_first(reasons, states, first), *last), max(needed))
+
+
+def _unsettled(reasons: tuple[str, ...], n_labels: int) -> Verdict:
+    """Needs review, with a last reason that says what would settle the gain where labels can."""
+    settles = (f"About {n_labels:,} more labels would settle the gain.",) if n_labels else ()
+    return Verdict("needs review", (*reasons, *settles), n_labels)
 
 
 def _state(regime: RegimeComparison, limit: float, minimum_labels: int) -> str:

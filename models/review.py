@@ -2,9 +2,10 @@
 
 import pandas as pd
 
+from models.engines import engine_notes
 from models.entry import Note, Rows
 from models.naming import bounded, metric_name
-from models.review_words import headline
+from models.review_words import headline, rival_of
 from records.comparison import Comparison, Verdict
 from records.review import Measured, Review
 
@@ -106,6 +107,8 @@ def _description(review: Review) -> str:
     parts = [f"**{head.mark}**: {head.sentence}"]
     if review.verdict is not None:
         parts.append("\n".join(f"- {_text(reason)}" for reason in review.verdict.reasons))
+    notes = engine_notes(review.generation.fit, review.generation.number, review.rival, rival_of(review))
+    parts.extend(_text(note) for note in notes)
     if review.judgement is not None:
         parts.append(_text(review.judgement.decay.sentence))
     parts.append("The whole story is in `review.html` below Artifacts.")
@@ -125,11 +128,10 @@ def _page(comparison: Comparison, verdict: Verdict, table: pd.DataFrame) -> str:
     body = [
         "| " + " | ".join(str(cell).replace("|", r"\|") for cell in row) + " |" for row in table.itertuples(index=False)
     ]
-    more = f"\n\nAbout {verdict.n_labels_needed} more labels would settle it." if verdict.n_labels_needed else ""
     reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
     return (
         f"# {comparison.model}: generation {comparison.challenger} against {comparison.champion}\n\n"
-        f"**{verdict.outcome}**\n\n{reasons}{more}\n\n"
+        f"**{verdict.outcome}**\n\n{reasons}\n\n"
         f"Gain is the champion's mean {comparison.loss} loss minus the challenger's on the same rows.\n\n"
         + "\n".join([header, *body])
         + "\n"

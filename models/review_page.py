@@ -9,8 +9,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from models.candidates import is_chosen
+from models.engines import engine_notes
+from models.naming import held_loss, old_loss
 from models.review_plots import calibration, svg
-from models.review_words import headline, interval, number, percent
+from models.review_words import headline, interval, number, percent, rival_of
 from records.comparison import RegimeComparison
 from records.drift import Estimate
 from records.generation import FitRecord
@@ -68,7 +71,9 @@ class _GainRow:
 class _Candidate:
     estimator: str
     recipe: str
+    share: str
     cv: str
+    old: float
     holdout: float
     forgotten: str
     seconds: float
@@ -92,6 +97,7 @@ def render(review: Review, *, style: str, state: str) -> str:
     """
     figures, judgement, report = review.figures, review.judgement, review.report
     gains, shadows = _gains(review), _shadows(review)
+    rival = rival_of(review)
     columns = sorted(report.columns, key=lambda one: (-abs(one.effect.value), one.column)) if report else []
     outputs = report.outputs if report else ()
     parts = {"covariate": "other rows than before", "concept": "other answers to the same rows", "total": ""}
@@ -102,7 +108,7 @@ def render(review: Review, *, style: str, state: str) -> str:
         style=Markup(style),
         head=headline(review),
         generation=review.generation,
-        champion_number=review.comparison.champion if review.comparison else review.generation.parent,
+        champion_number=rival,
         window=review.window,
         verdict=review.verdict,
         comparison=review.comparison,
@@ -119,6 +125,8 @@ def render(review: Review, *, style: str, state: str) -> str:
         slices=review.slices,
         crowd=figures.crowd if figures else None,
         candidates=[_candidate(one, review.generation.fit) for one in review.candidates],
+        tried=any("share" in dict(one.params) for one in review.candidates),
+        engine_notes=engine_notes(review.generation.fit, review.generation.number, review.rival, rival),
         gains=gains,
         tiles=_tiles(review),
         shadows=shadows,
@@ -198,11 +206,13 @@ def _candidate(one: FitRecord, chosen: FitRecord) -> _Candidate:
         estimator=one.estimator,
         recipe=one.recipe,
         cv=params.get("cross-validated loss", "–"),
-        holdout=one.holdout_loss,
+        share=params.get("share", "–"),
+        old=old_loss(one),
+        holdout=held_loss(one),
         forgotten=params.get("forgotten", "–"),
         seconds=one.fit_seconds,
         engine="accelerated" if any(engine.accelerated for engine in one.engines) else "stock",
-        chosen=(one.estimator, one.recipe) == (chosen.estimator, chosen.recipe),
+        chosen=is_chosen(one, chosen),
     )
 
 

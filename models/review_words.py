@@ -55,6 +55,11 @@ def headline(review: Review) -> Headline:
     return Headline("candidate", "open", f"Generation {number} was not compared yet; {in_charge} is in charge.", "")
 
 
+def rival_of(review: Review) -> int | None:
+    """Return the generation that this one is compared with, None for an adopted one."""
+    return review.comparison.champion if review.comparison else review.generation.parent
+
+
 _UNDO = "If that was wrong:"
 
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.average import greedy_weights, pruned_weights
+from models.average import greedy_weights, mixed, pruned_weights
 from models.choice import N_FOLDS, Trial
-from models.judges import FEWEST_LATEST, Judges
+from models.judges import Judges
 from models.loss import of_predictions
+from models.past import is_past
 from models.recipe import SNAPSHOT, STEADY
-from models.shift import MOST
 from models.weighted import effective, mean_and_error
 
 Floats = NDArray[np.float64]
@@ -19,9 +19,6 @@ MOST_CHOSEN = 4
 STEADY_SHARE = 0.5
 CLEARLY = 2.0
 """By how many standard errors the steady half must raise the loss on labels to be left out."""
-PAST = 3.0
-"""By how many standard errors the snapshot's model must lose more on the latest labels than on old rows to be past."""
-LEAST_COVERED = 0.5
 FAMILY_LABELS = 30.0
 """As how many labels the old rows count in saying which estimators suit these data at all."""
 SUITED_LABELS = 200.0
@@ -39,7 +36,7 @@ def shares(trials: Sequence[Trial], every: Sequence[Trial], judging: Judges) -> 
     labels on which estimators suit these data (by what each made of the snapshot alone, whatever has changed since),
     and as much as 30 against candidates that lose on old rows. `every` trial, chosen from or not, tells the former. The
     chosen are the whole average where no steady candidate may be chosen, and where the labels want it
-    (`_wants_no_steady`). Where the snapshot is past (`is_past`), labels alone have a say and nothing is steady.
+    (`_wants_no_steady`). Where the snapshot is past (`models.past`), labels alone have a say and nothing is steady.
     """
     family = {trial.candidate.estimator: trial.on_old for trial in every if trial.candidate.recipe == SNAPSHOT}
     past = is_past(every, judging)
@@ -113,7 +110,7 @@ def _wants_no_steady(trials: Sequence[Trial], family: Mapping[str, Floats], stea
         chosen = _chosen(trials, family, others, past=False)
         steadied, alone = (
             of_predictions(
-                np.asarray(np.tensordot(weights, on_labels[:, held], 1), dtype=float),
+                mixed(weights, on_labels[:, held]),
                 judging.labels[held],
                 judging.schema,
                 judging.loss,
@@ -123,26 +120,3 @@ def _wants_no_steady(trials: Sequence[Trial], family: Mapping[str, Floats], stea
         leads[held] = steadied - alone
     lead, error = mean_and_error(leads, judging.label_weights)
     return lead > CLEARLY * error > 0
-
-
-def is_past(every: Sequence[Trial], judging: Judges) -> bool:
-    """Return whether the snapshot tells little about today: no old row holds, or its own model fails, for any reason.
-
-    The best model of the snapshot alone fails when it loses more on the latest labels than on old rows set aside, by
-    over three standard errors of the difference. Old rows count by how likely they are among the labels, which may be
-    of a few slices only. Fewer than 20 effective labels or old rows, or old rows that cover less than half of what the
-    labels are like, show nothing.
-    """
-    if not len(judging.old):
-        return True
-    if not len(judging.likeness) or judging.likeness.mean() < LEAST_COVERED:
-        return False
-    best = min((one for one in every if one.candidate.recipe == SNAPSHOT), key=lambda one: one.old_loss)
-    latest = judging.latest
-    alike = judging.old_weights * np.clip(judging.likeness / judging.likeness.mean(), 0.0, MOST)
-    if min(effective(alike), effective(judging.label_weights[latest])) < FEWEST_LATEST:
-        return False
-    now = of_predictions(best.on_labels[latest], judging.labels[latest], judging.schema, judging.loss)
-    before = of_predictions(best.on_old, judging.old, judging.schema, judging.loss)
-    means, errors = zip(mean_and_error(now, judging.label_weights[latest]), mean_and_error(before, alike), strict=True)
-    return bool(means[0] - means[1] > PAST * np.hypot(*errors) > 0)

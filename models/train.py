@@ -12,20 +12,22 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from models.accelerate import record_engines
+from models.average import mixed
 from models.balance import balanced
 from models.choice import Candidate, Trial, try_out
 from models.how import How, Serving
 from models.judges import Judges, judges
-from models.lessons import Lessons, lessons
+from models.lessons import lessons
 from models.members import Chosen, Count, assemble
-from models.pipeline import build, member
+from models.pipeline import build
 from models.recalibrate import calibrator, put_right
-from models.recipe import RECIPES, SNAPSHOT
+from models.recipe import RECIPES
 from models.shares import shares
 from models.teach import teach
 from models.told import agreement, holdout_loss, settings
+from models.tried import average, candidates
 from records.errors import BadSettings
-from records.generation import FitRecord, StepEngine
+from records.generation import FitRecord
 from records.schema import Schema
 from records.window import Window
 
@@ -46,6 +48,15 @@ class Challenge(NamedTuple):
     candidates: tuple[FitRecord, ...]
     taught: pd.DataFrame
 
+    def teachers(self, labelled: pd.DataFrame, schema: Schema) -> list[str]:
+        """Return the keys of the labels it learned from: those that count, and all where they put its chances right.
+
+        The snapshot's model alone learns from none; the labels only chose it.
+        """
+        if "recalibrated" in dict(self.fit.params):
+            return list(labelled[schema.row_key])
+        return list(labelled.loc[labelled[schema.row_key].isin(self.taught[schema.row_key]), schema.row_key])
+
 
 def fit(
     train: pd.DataFrame,
@@ -62,9 +73,9 @@ def fit(
 ) -> tuple[Pipeline, FitRecord]:
     """Fit one pipeline on `train` and score it on `holdout`; a row of weight 2 is taken twice.
 
-    With `balance` every class counts the same. With serving "accelerated" the record also tells the holdout loss of
-    both engines fitted on the same at most 4 000 rows. Raises `BadData` when the rows cannot teach, `BadSettings` for
-    an unknown estimator or an unfit loss.
+    With `balance` every class counts the same. With serving "accelerated" the record also tells what both engines lose
+    on the holdout, fitted on the same at most 4 000 rows, and whether they are apart. Raises `BadData` when the rows
+    cannot teach, `BadSettings` for an unknown estimator or an unfit loss.
     """
     how = How(loss, seed, serving, balance and schema.task == "classification")
     accelerated = serving == "accelerated"
@@ -80,8 +91,8 @@ def fit(
         ("rows", str(len(train))),
         ("rows after weighting", str(n_taught)),
         ("seed", str(seed)),
-        *settings(pipeline),
-        *(agreement(train, holdout, schema, estimator, how) if accelerated else ()),
+        *settings(estimator, pipeline),
+        *(agreement(train, holdout, schema, [estimator], how) if accelerated else ()),
     )
     held = holdout_loss(pipeline, holdout, schema, loss)
     return pipeline, FitRecord(estimator, recipe, params, engines(), seconds, loss, held)
@@ -128,6 +139,7 @@ def challenge(
     how = How(loss, seed, serving, balance, window)
     tell: Count = count or (lambda *_: None)
     now = batch if batch is not None else labelled.head(0)
+    reached: tuple[tuple[str, str], ...] = ()
     if len(labelled) < FEWEST_LABELS:
         chosen = Chosen(((Candidate(RECIPES[0], estimators[0]), 1.0),))
         why = f"default: {len(labelled)} labels are too few to choose"
@@ -148,9 +160,10 @@ def challenge(
             _ranked(able, counted), first.candidate.estimator, _calibrator(able, counted, judging, how, forgetting)
         )
         why = f"{len(labelled)} labels in 3 folds"
-        records = _records(trials, ground, alone, dict(chosen.shares), schema, how)
+        reached = average(able, counted, judging, alone)
+        records = candidates(trials, ground, judging, alone, dict(chosen.shares), how)
     pipeline, record, taught = assemble(snapshot_train, holdout, labelled, now, schema, chosen, how, tell)
-    record = replace(record, params=(*record.params, ("chosen by", why)))
+    record = replace(record, params=(*record.params, *reached, ("chosen by", why)))
     return Challenge(pipeline, record, records or (record,), taught)
 
 
@@ -172,15 +185,11 @@ def _calibrator(
         return None
     order = np.argsort(schema.classes)
     back = np.argsort(order)
-
-    def averaged(parts: Sequence[Floats]) -> Floats:
-        return np.asarray(np.tensordot(counted, np.stack(parts), 1), dtype=float)
-
-    said = averaged([trial.on_labels for trial in trials])[:, order]
+    said = mixed(counted, np.stack([trial.on_labels for trial in trials]))[:, order]
     found = calibrator(said, back[np.asarray(judging.labels, dtype=np.intp)], judging.label_weights, seed=how.seed)
     if found is None or not len(judging.old):
         return found
-    before = averaged([trial.on_old for trial in trials])
+    before = mixed(counted, np.stack([trial.on_old for trial in trials]))
     after = put_right(found, before[:, order])[:, back]
     return found if judging.of_old(after) - judging.of_old(before) <= forgetting else None
 
@@ -200,32 +209,3 @@ def _set_aside(
     rest = order[~np.isin(order, aside)][:CHOICE_ROWS]
     kept, old = (snapshot.iloc[rows].sort_values(schema.time, kind="stable") for rows in (aside, rest))
     return kept, old
-
-
-def _records(
-    trials: Sequence[Trial], ground: Lessons, alone: float, chosen: dict[Candidate, float], schema: Schema, how: How
-) -> tuple[FitRecord, ...]:
-    """What is told of each candidate; its engine is that of a fit of the same estimator on a few rows."""
-    engines: dict[str, tuple[StepEngine, ...]] = {}
-    for name in dict.fromkeys(trial.candidate.estimator for trial in trials):
-        X, y, weights = ground.training_set(SNAPSHOT)
-        one = member(schema, ground.prepared, name, seed=how.seed, n_trees=5)
-        with record_engines(one) as heard:
-            teach(one, X, y, weights, schema, seed=how.seed, every_class=True)
-        engines[name] = heard()
-    return tuple(
-        FitRecord(
-            trial.candidate.estimator,
-            trial.candidate.recipe.name,
-            (
-                ("cross-validated loss", f"{trial.loss:.5f}"),
-                ("forgotten", f"{trial.old_loss - alone:+.5f}"),
-                ("share", f"{chosen.get(trial.candidate, 0.0):.2f}"),
-            ),
-            engines[trial.candidate.estimator],
-            trial.seconds,
-            how.loss,
-            trial.old_loss,
-        )
-        for trial in trials
-    )

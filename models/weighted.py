@@ -1,5 +1,7 @@
 """Weighted samples: how many equal rows they are worth, and a mean with its standard error."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,19 @@ def effective(weights: Floats) -> float:
     2.0
     """
     return float(weights.sum() ** 2 / (weights**2).sum()) if len(weights) else 0.0
+
+
+def as_one(samples: Sequence[Floats]) -> Floats:
+    """Return the inclusion probabilities of several samples as of one, (n_rows,), where each counts by its rows.
+
+    A sample of a hundred out of a million rows would drown one of a hundred out of a thousand: what counts within a
+    sample is the ratio of its probabilities alone.
+
+    >>> as_one([np.array([0.5, 0.25]), np.array([0.01, 0.005])]).tolist()
+    [1.0, 0.5, 1.0, 0.5]
+    """
+    drawn = np.concatenate([np.empty(0), *(each * np.mean(1 / each) for each in samples if len(each))])
+    return np.asarray(drawn / drawn.max()) if len(drawn) else drawn
 
 
 def mean_and_error(values: Floats, weights: Floats) -> tuple[float, float]:

@@ -4,7 +4,7 @@ The snapshot says itself what is ordinary: each of its pieces is looked at as if
 the snapshot. What a piece has beyond the rest (a lower value, a category of its own) a new window may have too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from pandas import DataFrame, Series
@@ -63,6 +63,22 @@ def compare_facts(
         found += map(_without_values, said) if one.column in schema.pii else said
     listed = [one for one in known if one.column in schema.categorical]
     return FactReport(tuple(sorted(found, key=_order)), _notes(rows, listed))
+
+
+def without_values(facts: TableFacts, personal: Collection[str]) -> TableFacts:
+    """Return facts that name no value of a `personal` column: its counts stay, its extremes are `nan`.
+
+    >>> income = ColumnFacts("income", "float64", 1, 900.0, 5_000.0, n_above=2)
+    >>> without_values(TableFacts(9, 0, (income,)), ("income",)).columns[0]
+    ColumnFacts(name='income', dtype='float64', n_missing=1, low=nan, high=nan, n_below=0, n_above=2, n_unseen=0, \
+n_unseen_values=0, unseen=(), vanished=())
+    """
+    nan = float("nan")
+    columns = tuple(
+        replace(column, low=nan, high=nan, unseen=(), vanished=()) if column.name in personal else column
+        for column in facts.columns
+    )
+    return replace(facts, columns=columns)
 
 
 def _without_values(fact: Fact) -> Fact:

@@ -99,12 +99,12 @@ def _lead(report: DriftReport, *, unusual: bool) -> str:
     return words
 
 
-def publish(html: str, path: Path) -> Path:
-    """Write a page so that either all of it is there or what was there before; `StorageFull` when the disk is full."""
+def publish(content: str | bytes, path: Path) -> Path:
+    """Write a page, or a plot of one, so that all of it is there or what was there before; may raise `StorageFull`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(html, encoding="utf-8")
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)
     except OSError as error:
         with suppress(OSError):

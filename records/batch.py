@@ -1,4 +1,4 @@
-"""One window of production as it was found: exact facts of all rows, and a bounded sample on disk."""
+"""One window of production as it was found: exact facts of all rows and a bounded sample on disk, or nothing of use."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,3 +21,12 @@ class Batch:
     sample: Path
     n_sampled: int
     compared: FactReport
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A window that was over when it was looked at and had no rows, or none that could be used: `reason` says why."""
+
+    model: str
+    window: Window
+    reason: str

@@ -45,7 +45,8 @@ class Comparison:
     """Champion against challenger over every regime that matters; measured, not judged.
 
     `looks` is how often the labels of these windows were looked at, this time included; `windows` are the ones whose
-    audit labels were pooled: the undecided ones before, and the one that was decided about.
+    audit labels were pooled: the undecided ones before, and the one that was decided about. `unasked` says in sentences
+    what was left out, and why.
     """
 
     model: str
@@ -56,6 +57,7 @@ class Comparison:
     biases: tuple[Bias, ...] = ()
     looks: int = 1
     windows: tuple[Window, ...] = ()
+    unasked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@
     │   └── EmptyWindow                   no production row has arrived in the window
     ├── NotFound (LookupError)            something named does not exist (generation, project, model)
     ├── Conflict (RuntimeError)           another process holds this step, or the champion changed meanwhile
+    │   └── LockLost                      a lock was lost while its holder worked; another may have run meanwhile
+    ├── Altered (RuntimeError)            a model's files are not those that were logged
     ├── NotAllowed (PermissionError)      a service refused our credentials
     ├── ServiceDown (ConnectionError)     a service cannot be reached or answered with a fault of its own
     └── StorageFull (OSError)             a file could not be written completely; nothing half-written is left
@@ -37,6 +39,14 @@ class NotFound(DriftloopError, LookupError):
 
 class Conflict(DriftloopError, RuntimeError):
     """Another process is at the same step, or the state changed since it was read."""
+
+
+class LockLost(Conflict):
+    """A lock was lost while its holder worked, as by a restart of the database server."""
+
+
+class Altered(DriftloopError, RuntimeError):
+    """A model's files are not those that were logged; nothing of them was loaded."""
 
 
 class NotAllowed(DriftloopError, PermissionError):

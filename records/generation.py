@@ -52,6 +52,7 @@ class Generation:
     """One generation of a monitored model, as the ledger and MLflow both know it.
 
     `parent` is the generation it challenged (None for the first), `cause` the window name whose labels taught it.
+    `digest` is the hash of the model's files as they were logged, empty if an older Driftloop logged them.
     """
 
     model: str
@@ -64,3 +65,4 @@ class Generation:
     fit: FitRecord
     parent: int | None = None
     cause: str | None = None
+    digest: str = ""

@@ -14,7 +14,8 @@ class Promotion:
     """One change of champion: meant before the alias moves, settled after.
 
     `previous` is the champion it replaces (None for the first); a rollback is a promotion of an earlier generation.
-    `settled_at` and, for an abandoned one, `abandoned_why` are None until it is settled.
+    `settled_at` and, for an abandoned one, `abandoned_why` are None until it is settled, `told_at` is until Prefect has
+    taken the event of a change that a person made.
     """
 
     id: int
@@ -27,3 +28,4 @@ class Promotion:
     intended_at: datetime
     settled_at: datetime | None = None
     abandoned_why: str | None = None
+    told_at: datetime | None = None

@@ -130,7 +130,7 @@ class Review:
     """Everything on a generation's review page; what is not known, or does not apply, is None or empty.
 
     A gain had to lie above `margin` where the challenger must gain, and above `-tolerance` where it must not lose;
-    fewer than `minimum_labels` labels decide nothing.
+    fewer than `minimum_labels` labels decide nothing. `rival` is how the generation it is compared with was fitted.
     """
 
     generation: Generation
@@ -155,3 +155,4 @@ class Review:
     margin: float = 0.0
     tolerance: float = 0.0
     minimum_labels: int = 0
+    rival: FitRecord | None = None

@@ -10,9 +10,11 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
+from records.address import public
 from records.errors import BadSettings, NotAllowed, StorageFull
-from store.address import without_password
 from store.faults import translated
+from store.keepalive import keepalive
+from store.server import server_url
 
 _BUSY_SECONDS = 30
 
@@ -21,7 +23,7 @@ class Database:
     """A SQLite file or a PostgreSQL database; nothing is opened until the first transaction."""
 
     def __init__(self, url: str) -> None:
-        self.place = without_password(url)
+        self.place = public(url)
         self._url = _understood(url, self.place)
         self.engine = _sqlite(self._url, self.place) if self.file else _postgres(self._url)
         self._writer = self.engine.execution_options(driftloop_writes=True)
@@ -54,13 +56,13 @@ class Database:
 
 
 def _understood(url: str, place: str) -> URL:
+    backend = url.partition(":")[0].partition("+")[0]
+    if backend == "postgresql":
+        return server_url(url, f"the ledger's address {place!r}")
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         parsed = None
-    backend = parsed.get_backend_name() if parsed else None
-    if parsed is not None and backend == "postgresql":
-        return parsed.set(drivername="postgresql+psycopg")
     if parsed is not None and backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
         return parsed.set(drivername="sqlite+pysqlite")
     raise BadSettings(
@@ -94,5 +96,5 @@ def _sqlite(url: URL, place: str) -> Engine:
 
 
 def _postgres(url: URL) -> Engine:
-    arguments = {"connect_timeout": 10, "application_name": "driftloop"}
+    arguments = {**keepalive(url), "application_name": "driftloop"}
     return create_engine(url, connect_args=arguments, pool_pre_ping=True, hide_parameters=True)

@@ -1,15 +1,16 @@
 """The generations of every model, and which one is in charge."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from records.errors import Conflict, NotFound
 from records.generation import Generation, Status
 from store.database import Database
-from store.tables import GenerationRow
+from store.tables import AskRow, GenerationRow, UseRow
 from store.wire import decode, encode
 
 
@@ -24,10 +25,11 @@ class Generations:
         with self._database.reading() as session:
             return 1 + (session.scalar(select(func.max(GenerationRow.number)).where(GenerationRow.model == model)) or 0)
 
-    def save(self, generation: Generation) -> None:
-        """Keep a generation; the same one again is no change, whatever became of its status meanwhile.
+    def save(self, generation: Generation, *, taught_by: Iterable[str] = ()) -> None:
+        """Keep a generation and its training manifest: it learned from the labels of exactly these rows.
 
-        Raises `Conflict` if its number is taken by another, or it claims to be champion beside the present one.
+        The same one again is no change, whatever became of its status meanwhile. Raises `Conflict` if its number is
+        taken by another, or it claims to be champion beside the present one, `NotFound` for a row that was never asked.
         """
         with self._database.writing() as session:
             row = _find(session, generation.model, generation.number)
@@ -52,6 +54,7 @@ class Generations:
                     saved_at=datetime.now(UTC),
                 )
             )
+            _write_manifest(session, generation, set(taught_by))
 
     def get(self, model: str, number: int) -> Generation:
         """Return a generation; raises `NotFound` if there is none with that number."""
@@ -69,6 +72,21 @@ class Generations:
         with self._database.reading() as session:
             row = champion_row(session, model)
             return None if row is None else _generation(row)
+
+    def note_digest(self, model: str, number: int, digest: str) -> None:
+        """Keep the digest of a generation's files where an older Driftloop kept none; the same again is no change.
+
+        Raises `Conflict` if the generation has another one, `NotFound` for an unknown number.
+        """
+        with self._database.writing() as session:
+            row = demand(session, model, number)
+            generation = decode(Generation, row.body)
+            if generation.digest not in ("", digest):
+                raise Conflict(
+                    f"generation {number} of {model!r} has the digest {generation.digest[:12]!r}, not {digest[:12]!r};"
+                    " restore its files from a backup"
+                )
+            row.body = encode(replace(generation, digest=digest))
 
     def set_status(self, model: str, number: int, status: Status) -> None:
         """Change a generation's status; `Conflict` for a second champion, `NotFound` for an unknown number."""
@@ -93,6 +111,18 @@ def demand(session: Session, model: str, number: int) -> GenerationRow:
 def champion_row(session: Session, model: str) -> GenerationRow | None:
     """Return the table row of the generation in charge, or None."""
     return session.scalar(select(GenerationRow).filter_by(model=model, status="champion"))
+
+
+def _write_manifest(session: Session, generation: Generation, row_keys: set[str]) -> None:
+    if not row_keys:
+        return
+    asks = dict(
+        session.execute(select(AskRow.row_key, AskRow.id).where(AskRow.model == generation.model)).tuples().all()
+    )
+    if strangers := sorted(row_keys - set(asks)):
+        raise NotFound(f"row {strangers[0]!r} of {generation.model!r} was never asked; only asked rows have labels")
+    rows = [{"ask_id": asks[key], "generation": generation.number} for key in sorted(row_keys)]
+    session.execute(insert(UseRow), rows)
 
 
 def _find(session: Session, model: str, number: int) -> GenerationRow | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 
 from records.comparison import Comparison
 from records.errors import BadData, NotFound
@@ -82,24 +82,6 @@ class Labels:
                 StoredLabel(decode(Label, label.body), ask_of(ask), request.window, tuple(trained.get(ask.id, ())))
                 for label, ask, request in session.execute(wanted).tuples()
             )
-
-    def use(self, model: str, row_keys: Iterable[str], generation: int) -> None:
-        """Write a generation's training manifest: it learned from the labels of exactly these rows.
-
-        Saying it again is no change. Raises `NotFound` for a row that was never asked.
-        """
-        keys = set(row_keys)
-        with self._database.writing() as session:
-            asks = dict(session.execute(select(AskRow.row_key, AskRow.id).where(AskRow.model == model)).tuples().all())
-            strangers = sorted(keys - set(asks))
-            if strangers:
-                raise NotFound(f"row {strangers[0]!r} of {model!r} was never asked; only asked rows have labels")
-            of_model = select(AskRow.id).where(AskRow.model == model)
-            session.execute(delete(UseRow).where(UseRow.ask_id.in_(of_model), UseRow.generation == generation))
-            if keys:
-                session.execute(
-                    insert(UseRow), [{"ask_id": asks[key], "generation": generation} for key in sorted(keys)]
-                )
 
     def looks(self, model: str, champion: int) -> int:
         """Return how many finished comparisons have judged a challenger against `champion`.

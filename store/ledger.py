@@ -7,7 +7,7 @@ from store.calibrations import Calibrations
 from store.database import Database
 from store.generations import Generations
 from store.labels import Labels
-from store.locks import locks_of
+from store.locks import Held, locks_of
 from store.outbox import Outbox
 from store.promotions import Promotions
 from store.requests import Requests
@@ -39,10 +39,11 @@ class Ledger:
     def __repr__(self) -> str:
         return f"Ledger({self.database.place!r})"
 
-    def lock(self, name: str, *, wait_seconds: float = 0.0) -> AbstractContextManager[None]:
+    def lock(self, name: str, *, wait_seconds: float = 0.0) -> AbstractContextManager[Held]:
         """Hold a lock of that name for a `with` block; `Conflict` if another still holds it after `wait_seconds`.
 
-        The operating system (SQLite) or the server (PostgreSQL) takes it back when its holder dies.
+        The operating system (SQLite) or the server (PostgreSQL) takes it back when its holder dies. Its
+        `check()`, also asked at the end of the block, raises `LockLost` if it was, as by a restart of the server.
         """
         return self._locks.hold(name, wait_seconds=wait_seconds)
 

@@ -15,6 +15,7 @@ from records.schema import Schema
 from records.slice import Slice
 from records.window import Window
 from store.columns import check_columns, check_names, condition, same_everywhere, type_name
+from store.discretion import discreet
 from store.facts import table_facts, totals, values
 from store.frames import fetched, moments, ordered
 
@@ -127,7 +128,7 @@ class ProductionTable:
     def _rows(self, window: Window | None = None) -> Iterator[tuple[Opened, Any]]:
         """The open table, and its rows (of one window) with one type per kind of column."""
         schema = self._schema
-        with self._connect() as opened:
+        with discreet(schema, name=self._name), self._connect() as opened:
             check_names(opened.written, schema, name=self._name)
             check_columns(opened.table, schema, name=self._name, all_text=opened.all_text)
             raw = opened.table

@@ -78,6 +78,12 @@ class Promotions:
             if row.state == "intended":
                 row.state, row.settled_at, row.abandoned_why = "abandoned", datetime.now(UTC), why
 
+    def tell(self, promotion: int) -> None:
+        """Write down that a change of champion was told; again is no change."""
+        with self._database.writing() as session:
+            row = _demand(session, promotion)
+            row.told_at = row.told_at or datetime.now(UTC)
+
     def pending(self, model: str) -> tuple[Promotion, ...]:
         """Return the intents that a crash left unsettled: none or one."""
         return self._in_states(model, ("intended",))
@@ -120,4 +126,5 @@ def _promotion(row: PromotionRow) -> Promotion:
         row.intended_at,
         row.settled_at,
         row.abandoned_why,
+        row.told_at,
     )

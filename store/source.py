@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from records.address import public
 from records.errors import BadSettings, NotFound
-from store.address import without_password
 
 Kind = Literal["parquet", "csv", "duckdb", "sqlite", "postgres", "spark"]
 
@@ -33,7 +33,7 @@ class Source:
     @property
     def name(self) -> str:
         """The source as it may be shown to people."""
-        return without_password(self.address) + (f" ({self.table})" if self.table else "")
+        return public(self.address) + (f" ({self.table})" if self.table else "")
 
 
 def source_of(url: str, table: str | None) -> Source:
@@ -47,23 +47,25 @@ def source_of(url: str, table: str | None) -> Source:
     >>> source_of("data/flights.parquet", None)
     Source('parquet', 'data/flights.parquet')
     >>> source_of("postgresql+psycopg://ada:s3cret@db/loop", "ops.flights")
-    Source('postgres', 'postgresql://ada@db/loop (ops.flights)')
+    Source('postgres', 'postgresql://db/loop (ops.flights)')
     """
     scheme, separator, rest = url.partition("://")
     if separator and scheme.partition("+")[0] in ("postgresql", "postgres"):
         if not table:
-            raise BadSettings(f"the table in {without_password(url)!r} has no name; set table.name in the settings")
+            raise BadSettings(f"the table in {public(url)!r} has no name; set table.name in the settings")
         return Source("postgres", f"postgresql://{rest}", table)
     if separator and scheme in ("duckdb", "sqlite"):
         return Source("duckdb" if scheme == "duckdb" else "sqlite", rest.removeprefix("/"), table)
     if separator and scheme == "spark":
         master, _, path = rest.partition("/")
         if not re.fullmatch(r"local(\[(\d+|\*)\])?", master) or not path:
-            raise BadSettings(f"Spark cannot be run as {url!r} says; write spark://local[*]/ and a path to Parquet")
+            raise BadSettings(
+                f"Spark cannot be run as {public(url)!r} says; write spark://local[*]/ and a path to Parquet"
+            )
         return Source("spark", path, master=master)
     if separator and scheme != "file":
         raise BadSettings(
-            f"a production table cannot be read from {without_password(url)!r}; give a path to Parquet, CSV, DuckDB or"
+            f"a production table cannot be read from {public(url)!r}; give a path to Parquet, CSV, DuckDB or"
             " SQLite, or an address with postgresql:// or spark://"
         )
     path = rest if separator else url
@@ -71,7 +73,7 @@ def source_of(url: str, table: str | None) -> Source:
     if kind is None and (Path(path).is_dir() or "*" in path):
         kind = "parquet"
     if kind is None and not Path(path).exists():
-        raise NotFound(f"the production table {path!r} does not exist; correct table.url in the settings")
+        raise NotFound(f"the production table {public(path)!r} does not exist; correct table.url in the settings")
     if kind is None:
-        raise BadSettings(f"the file {path!r} has no known ending; name it .parquet, .csv, .duckdb or .sqlite")
+        raise BadSettings(f"the file {public(path)!r} has no known ending; name it .parquet, .csv, .duckdb or .sqlite")
     return Source(kind, path, table)

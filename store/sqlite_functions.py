@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -11,27 +11,31 @@ from records.schema import FARTHEST_DAYS
 
 
 @contextmanager
-def functions(connection: sqlite3.Connection, what: str) -> Iterator[None]:
+def functions(connection: sqlite3.Connection, what: str, personal: Collection[str] = ()) -> Iterator[None]:
     """Give a connection the functions `md5` and `driftloop_utc`, `_number` and `_days` for the length of a block.
 
     `driftloop_utc` and `driftloop_number` take a column's name and a value; `BadData` quotes both when the value is no
-    time or no number. The first word on it is theirs, because SQLite itself only says that some function failed.
+    time or no number, but no value of a `personal` column. The first word on it is theirs, because SQLite itself only
+    says that some function failed.
     """
     refused: list[str] = []
+
+    def said(column: str, value: object) -> str:
+        return "a personal value, not shown," if column in personal else repr(str(value)[:60])
 
     def utc(column: str, text: str | None) -> str | None:
         try:
             return utc_text(text)
         except ValueError:
             refused.append(
-                f"{what} has {str(text)[:60]!r} in its column of times {column!r}, which is no time; write times as"
+                f"{what} has {said(column, text)} in its column of times {column!r}, which is no time; write times as"
                 " 2013-03-04 06:00:00"
             )
             raise
 
     def number(column: str, value: object) -> float:
         refused.append(
-            f"{what} has {str(value)[:60]!r} in its numeric column {column!r}; convert it, or list the column under"
+            f"{what} has {said(column, value)} in its numeric column {column!r}; convert it, or list the column under"
             " categorical"
         )
         raise ValueError(value)

@@ -23,7 +23,7 @@ from records.label import Purpose
 from records.promotion import State
 from records.window import Window
 
-REVISION = "0004"
+REVISION = "0005"
 """The migration after which the database looks like these tables."""
 
 
@@ -256,6 +256,7 @@ class PromotionRow(Base):
     intended_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
     abandoned_why: Mapped[str | None]
+    told_at: Mapped[datetime | None]
 
 
 class CalibrationRow(Base):

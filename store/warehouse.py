@@ -16,7 +16,9 @@ from records.window import Window
 from store.columns import days_between, moment_of, within
 from store.faults import first_line, of_driver, of_duckdb
 from store.files import means, names_in_csv, names_in_parquet
+from store.keepalive import keepalive
 from store.production import Opened, ProductionTable
+from store.server import connection_parts, server_url
 from store.source import Source, source_of
 from store.spark import spark_session
 from store.sqlite_functions import functions, utc_text
@@ -35,7 +37,7 @@ def open_table(url: str, schema: Schema, *, table: str | None = None) -> Product
     that does not exist.
     """
     source = source_of(url, table)
-    return ProductionTable(partial(_open, source), schema, name=source.name)
+    return ProductionTable(partial(_open, source, schema.pii), schema, name=source.name)
 
 
 def in_memory_table(frame: DataFrame, schema: Schema) -> ProductionTable:
@@ -44,9 +46,12 @@ def in_memory_table(frame: DataFrame, schema: Schema) -> ProductionTable:
 
 
 @contextmanager
-def _open(source: Source) -> Iterator[Opened]:
-    opening: Callable[[Source], AbstractContextManager[Opened]]
-    engines = {"sqlite": _open_sqlite, "postgres": _open_postgres, "spark": _open_spark}
+def _open(source: Source, personal: tuple[str, ...]) -> Iterator[Opened]:
+    engines: dict[str, Callable[[Source], AbstractContextManager[Opened]]] = {
+        "sqlite": partial(_open_sqlite, personal=personal),
+        "postgres": _open_postgres,
+        "spark": _open_spark,
+    }
     opening = engines.get(source.kind, _open_duckdb)
     with _translated(f"the production table {source.name}"), opening(source) as opened:
         yield opened
@@ -92,13 +97,13 @@ def _duckdb(database: Path | str, **options: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def _open_sqlite(source: Source) -> Iterator[Opened]:
+def _open_sqlite(source: Source, *, personal: tuple[str, ...]) -> Iterator[Opened]:
     import ibis
 
     path, what = _existing(source), f"the production table {source.name}"
     with (
         closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection,
-        functions(connection, what),
+        functions(connection, what, personal),
     ):
         backend = ibis.sqlite.from_connection(connection)
         md5, utc, refused, between = _functions()
@@ -135,10 +140,9 @@ def _open_postgres(source: Source) -> Iterator[Opened]:
     import ibis
     import psycopg
 
-    connection = psycopg.connect(
-        source.address, autocommit=True, connect_timeout=10, application_name="driftloop", options=_READ_ONLY
-    )
-    with closing(connection):
+    url = server_url(source.address, f"the address of the production table {source.name}")
+    ours = {**keepalive(url), "application_name": "driftloop", "options": _READ_ONLY}
+    with closing(psycopg.connect(autocommit=True, **connection_parts(url) | ours)) as connection:
         yield _opened(_table(ibis.postgres.from_connection(connection), source))
 
 

@@ -1,10 +1,13 @@
-"""The real services the tests run against, each started once per session and only when a test asks for it."""
+"""The real services the tests run against, each started once per session when a test first asks, and a small disk."""
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 START_SECONDS = 240.0
 _LOGS = pytest.StashKey[list[Path]]()
@@ -26,6 +29,28 @@ class PrefectServer:
     url: str
     api_url: str
     folder: Path
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 256 KiB."""
+    disk = tmp_path / "tiny"
+    disk.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk]).returncode != 0:
+        pytest.skip("only root can mount a small file system")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.fixture
+def four_threads() -> Iterator[None]:
+    """Four threads for oneDAL, as on a machine of four cores."""
+    from daal4py import daalinit, num_threads
+
+    before = num_threads()
+    daalinit(4)
+    yield
+    daalinit(before)
 
 
 @pytest.fixture(scope="session")
@@ -104,6 +129,12 @@ def postgres_url(any_postgres: Callable[[], str] | None) -> Callable[[], str]:
     if any_postgres is None:
         pytest.skip(postgres.MISSING)
     return any_postgres
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give property tests all the time they need: the machine may be busy."""
+    settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("unhurried")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -34,7 +34,8 @@ class Server:
     def __init__(self, service: processes.Service, *, timeout_seconds: float) -> None:
         self._service = service
         self._timeout_seconds = timeout_seconds
-        self._address = f"host={LOOPBACK} port={service.port} user=postgres dbname=postgres"
+        self.port = service.port
+        self._address = f"{service.url.replace('+psycopg', '')}/postgres"
         self._numbers = itertools.count()
         self._running = self._start()
 
@@ -65,8 +66,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def server(binaries: Path, *, timeout_seconds: float) -> Iterator[Server]:
-    """Start a server in a folder of its own, and remove both afterwards.
+def server(binaries: Path, *, timeout_seconds: float, password: str | None = None) -> Iterator[Server]:
+    """Start a server in a folder of its own, and remove both afterwards; with a password it asks everybody for theirs.
 
     PostgreSQL refuses to run as root, so root runs it as `postgres`, or as `nobody` where there is none. pytest's
     own folders are closed to other accounts, so it gets one elsewhere.
@@ -76,10 +77,9 @@ def server(binaries: Path, *, timeout_seconds: float) -> Iterator[Server]:
     if account:
         shutil.chown(folder, account)
     try:
-        _initialise(binaries, folder, account=account)
-        running = Server(
-            _service(binaries, folder, port=free_ports(1)[0], account=account), timeout_seconds=timeout_seconds
-        )
+        _initialise(binaries, folder, account=account, password=password)
+        service = _service(binaries, folder, port=free_ports(1)[0], account=account, password=password)
+        running = Server(service, timeout_seconds=timeout_seconds)
         try:
             yield running
         finally:
@@ -88,8 +88,15 @@ def server(binaries: Path, *, timeout_seconds: float) -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _initialise(binaries: Path, folder: Path, *, account: str | None) -> None:
-    arguments = ["-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", "C", "--no-sync"]
+def _initialise(binaries: Path, folder: Path, *, account: str | None, password: str | None) -> None:
+    trust = ["-A", "trust"] if password is None else ["-A", "scram-sha-256", "--pwfile", "password"]
+    arguments = ["-D", "data", "-U", "postgres", *trust, "-E", "UTF8", "--locale", "C", "--no-sync"]
+    if password is not None:
+        secret = folder / "password"
+        secret.write_text(password)
+        secret.chmod(0o600)
+        if account:
+            shutil.chown(secret, account)
     done = subprocess.run(
         [str(binaries / "initdb"), *arguments],
         cwd=folder,
@@ -105,7 +112,10 @@ def _initialise(binaries: Path, folder: Path, *, account: str | None) -> None:
         raise RuntimeError(f"initdb failed with code {done.returncode}:\n{done.stdout}{done.stderr}")
 
 
-def _service(binaries: Path, folder: Path, *, port: int, account: str | None) -> processes.Service:
+def _service(
+    binaries: Path, folder: Path, *, port: int, account: str | None, password: str | None
+) -> processes.Service:
+    who = "postgres" if password is None else f"postgres:{password}"
     return processes.Service(
         name="PostgreSQL",
         command=(
@@ -115,7 +125,7 @@ def _service(binaries: Path, folder: Path, *, port: int, account: str | None) ->
         environment={"PATH": os.environ["PATH"], "HOME": str(folder)},
         folder=folder,
         port=port,
-        url=f"postgresql+psycopg://postgres@{LOOPBACK}:{port}",
+        url=f"postgresql+psycopg://{who}@{LOOPBACK}:{port}",
         health_urls=(),
         log=folder / "postgres.log",
         stop_signal=signal.SIGINT,  # its fast shutdown, which waits for no client

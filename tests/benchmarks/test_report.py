@@ -1,4 +1,5 @@
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def test_the_last_line_is_json_and_a_full_run_alone_writes_the_page(
     assert json.loads(lines[-1]) == {"share": 0.5}
     assert "| a\\|b | 0.123 |" in lines
     assert (tmp_path / "docs" / "it.md").exists() == (not quick)
+    code = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert (f", at commit {code.stdout[:12]}, with Python" in "\n".join(lines)) == (code.returncode == 0)
 
 
 def test_a_figure_that_is_undefined_is_null(

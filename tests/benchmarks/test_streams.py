@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import stream_loop
+from benchmarks import stream_loop, streams
 from benchmarks.stream_rivals import Terms, first_models, full, scheduled
 from benchmarks.stream_rows import KEY, Stream, as_stream, read_stream
 from benchmarks.stream_score import predicted, recovered_gain, score
@@ -157,6 +157,16 @@ def test_labels_that_judge_do_not_teach_and_without_a_gate_all_teach(
         train, audit = set(labels.train[KEY]), set(labels.audit[KEY]) - set(labels.train[KEY])
         assert train <= taught[window]
         assert audit.isdisjoint(taught[window]) if gated else audit <= taught[window]
+
+
+def test_files_whose_streams_would_have_the_same_name_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["streams", "a/sky.parquet", "b/sky.parquet", "--target", "y", "--time", "t"]
+    monkeypatch.setattr("sys.argv", given)
+    with pytest.raises(SystemExit):
+        streams.main()
+    assert "two files have the same name" in capsys.readouterr().err
 
 
 def test_recovered_gain_is_one_for_what_every_label_gives_and_undefined_where_that_is_nothing() -> None:

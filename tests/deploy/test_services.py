@@ -2,12 +2,17 @@
 
 import json
 import textwrap
+import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
+import yaml
 
 from deploy import processes, proctable, services, studio
 from deploy.processes import Running, Service
@@ -35,9 +40,83 @@ def test_settings_of_the_caller_do_not_reach_the_services(tmp_path: Path, monkey
 def test_every_service_keeps_to_loopback_and_tells_nobody(tmp_path: Path) -> None:
     for service in _described(tmp_path):
         assert service.url.startswith("http://127.0.0.1:")
-        assert service.environment["DO_NOT_TRACK"] == "true"
-        assert service.environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
-        assert service.environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
+        quiet = _QUIET_STUDIO if service.name == "Label Studio" else _QUIET
+        assert quiet.items() <= service.environment.items(), service.name
+
+
+def test_both_ways_to_start_a_server_keep_its_leases_in_files(tmp_path: Path) -> None:
+    name = "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"
+    compose = yaml.safe_load((Path(services.__file__).parent / "compose.yaml").read_text())
+    native = services.prefect_server(tmp_path, port=1).environment
+    for environment in (native, compose["services"]["prefect"]["environment"]):
+        assert environment[name] == "prefect.server.concurrency.lease_storage.filesystem"
+    assert compose["services"]["prefect"]["volumes"] == ["prefect:/data/prefect"]  # which holds the files
+
+
+def test_both_ways_to_start_a_server_delete_events_and_runs_that_ended_90_days_ago(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Prefect's own settings read it."""
+    from prefect.settings import Settings
+
+    compose = yaml.safe_load((Path(services.__file__).parent / "compose.yaml").read_text())
+    native = services.prefect_server(tmp_path, port=1).environment
+    for environment in (native, compose["services"]["prefect"]["environment"]):
+        for name in ("ENABLED", "RETENTION_PERIOD"):
+            full_name = f"PREFECT_SERVER_SERVICES_DB_VACUUM_{name}"
+            monkeypatch.setenv(full_name, environment[full_name])
+        found = Settings().server.services.db_vacuum
+        assert found.enabled_vacuum_types == {"events", "flow_runs", "orphans"}
+        assert found.retention_period == timedelta(days=90)
+        monkeypatch.undo()
+
+
+@pytest.mark.services
+def test_a_restarted_server_still_knows_which_run_has_the_slot_and_gets_it_back(tmp_path: Path) -> None:
+    """With leases in memory, a run that lives is told at its next sign of life that its slot is lost, and stops; one
+    that was killed keeps the deployment's only slot for ever."""
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.states import Completed, Pending, Running
+
+    service = services.prefect_server(tmp_path, port=services.free_ports(1)[0])
+    hasty = {
+        "PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION": "30",
+        "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "1",
+    }
+    service = replace(service, environment={**service.environment, **hasty})
+
+    def taken(client: SyncPrefectClient, deployment: UUID) -> int:
+        limit = client.read_deployment(deployment).global_concurrency_limit
+        assert limit is not None
+        return limit.active_slots
+
+    running = services.start(service, timeout_seconds=START_SECONDS)
+    try:
+        with SyncPrefectClient(f"{service.url}/api") as client:
+            flow = client.create_flow_from_name("of the test")
+            alive, killed = (client.create_deployment(flow, name, concurrency_limit=1) for name in ("alive", "killed"))
+            runs = {one: client.create_flow_run_from_deployment(one).id for one in (alive, killed)}
+            for run in runs.values():
+                client.set_flow_run_state(run, Pending())
+                client.set_flow_run_state(run, Running())
+            state = client.read_flow_run(runs[alive]).state
+            assert state is not None
+            lease = state.state_details.deployment_concurrency_lease_id
+            assert lease is not None
+        services.stop(running)
+        running = services.start(service, timeout_seconds=START_SECONDS)
+        with SyncPrefectClient(f"{service.url}/api") as client:
+            client.renew_concurrency_lease(lease, lease_duration=300)  # as a flow does while it runs
+            assert taken(client, alive) == 1
+            client.set_flow_run_state(runs[alive], Completed())
+            assert taken(client, alive) == 0
+            deadline = time.monotonic() + 90
+            while taken(client, killed) and time.monotonic() < deadline:
+                time.sleep(0.5)
+            assert taken(client, killed) == 0
+            assert client.read_flow_run(runs[killed]).state_name == "Running"
+    finally:
+        services.stop(running)
 
 
 @pytest.mark.services
@@ -154,12 +233,21 @@ def test_mlflow_serves_what_was_logged_without_it_and_stops_with_all_its_process
 
 _JSON = {"Content-Type": "application/json"}
 
+_QUIET = {"DO_NOT_TRACK": "true", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+_QUIET_STUDIO = {
+    "COLLECT_ANALYTICS": "false",
+    "LATEST_VERSION_CHECK": "false",
+    "SENTRY_DSN": "",
+    "FRONTEND_SENTRY_DSN": "",
+}
+
 
 def _described(folder: Path) -> tuple[Service, ...]:
     return (
         services.prefect_server(folder, port=1),
         services.prefect_worker(folder, port=2, server_url="http://127.0.0.1:1", pool="tests"),
         services.mlflow_server(folder, port=3),
+        services.label_studio(folder / "label-studio", port=4),
     )
 
 
@@ -171,8 +259,6 @@ def _ask(request: urllib.request.Request | str, headers: dict[str, str] | None =
 
 
 def _wait_for(path: Path, *, seconds: float) -> None:
-    import time
-
     deadline = time.monotonic() + seconds
     while not path.exists() or not path.read_text():
         assert time.monotonic() < deadline, f"{path.name} did not appear"

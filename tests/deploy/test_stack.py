@@ -3,15 +3,17 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from deploy import proctable, stack
+from deploy import proctable, services, stack
 from deploy.ports import answers, taken
 from deploy.stack import Ports
 
@@ -37,6 +39,60 @@ def keep_ports(home: Path) -> Ports:
 def test_a_home_keeps_its_ports(tmp_path: Path) -> None:
     assert stack.kept_ports(tmp_path) == Ports(prefect=4200, mlflow=5000, label_studio=8080, worker=4201)
     assert stack.kept_ports(tmp_path) != keep_ports(tmp_path) == stack.kept_ports(tmp_path)
+
+
+def test_all_logs_are_in_one_folder(tmp_path: Path) -> None:
+    laid_out = stack.layout(tmp_path, Ports.free())
+    logs = [service.log.relative_to(tmp_path) for service in (*laid_out.servers, laid_out.worker)]
+    assert [str(log) for log in logs] == [
+        f"logs/{name}.log" for name in ("prefect", "mlflow", "label-studio", "worker")
+    ]
+
+
+@pytest.mark.parametrize("by", ["option", "variable"])
+@pytest.mark.parametrize(
+    ("option", "variable", "name"),
+    [
+        ("--prefect-port", "DRIFTLOOP_PREFECT_PORT", "prefect"),
+        ("--mlflow-port", "DRIFTLOOP_MLFLOW_PORT", "mlflow"),
+        ("--label-studio-port", "DRIFTLOOP_STUDIO_PORT", "label_studio"),
+        ("--worker-port", "DRIFTLOOP_WORKER_PORT", "worker"),
+    ],
+)
+def test_a_port_is_chosen_by_its_option_or_its_variable_and_kept(option, variable, name, by, tmp_path: Path) -> None:
+    """The port of Prefect's server is taken, so that nothing is started and the message names it."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken_port, chosen = other.getsockname()[1], services.free_ports(1)[0]
+        before = replace(keep_ports(tmp_path), **({} if name == "prefect" else {"prefect": taken_port}))
+        (tmp_path / "ports.json").write_text(json.dumps(asdict(before)))
+        port = str(taken_port if name == "prefect" else chosen)
+        words = [option, port] if by == "option" else []
+        variables = {variable: port} if by == "variable" else {}
+        done = CliRunner().invoke(stack.app, ["up", "--home", str(tmp_path), *words], env=variables)
+    assert f"Port {taken_port} on 127.0.0.1, meant for Prefect server, is already in use" in str(done.exception)
+    assert stack.kept_ports(tmp_path) == replace(before, **{name: int(port)})
+    assert stack.running(tmp_path) == ()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_redis_that_label_studio_would_queue_its_jobs_in_is_told(there: bool, tmp_path: Path) -> None:
+    """The port of Prefect's server is taken, so that nothing is started."""
+    if taken(stack.REDIS):
+        pytest.skip("something else answers at Redis's port")
+    with socket.socket() as redis, socket.socket() as other:
+        if there:
+            redis.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            redis.bind(("127.0.0.1", stack.REDIS))
+            redis.listen()
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        keep_ports(tmp_path)
+        words = ["up", "--home", str(tmp_path), "--prefect-port", str(other.getsockname()[1])]
+        done = CliRunner().invoke(stack.app, words)
+    assert ("A Redis seems to answer on port 6379 of 127.0.0.1" in done.output) == there
+    assert stack.running(tmp_path) == ()
 
 
 def test_stopping_what_was_never_started_is_fine(tmp_path: Path) -> None:
@@ -101,8 +157,6 @@ def test_ctrl_c_while_starting_stops_what_was_started(tmp_path: Path) -> None:
 
 @pytest.mark.services
 def test_a_taken_port_is_told_in_one_message_and_nothing_stays_started(tmp_path: Path) -> None:
-    import socket
-
     ports = keep_ports(tmp_path)
     with socket.socket() as other:
         other.bind(("127.0.0.1", ports.mlflow))

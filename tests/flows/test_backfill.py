@@ -1,5 +1,6 @@
 """Windows that were missed are watched in order, once, as the schedule would have."""
 
+import io
 import json
 import subprocess
 import sys
@@ -8,9 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from benchmarks.payments import CHANGED, QUIET, week
 from flows.backfill import catch_up, fill, missed, overdue
+from flows.operation_tables import progress
 from flows.watch import by_hand, watch
 from records.errors import BadSettings, NotAllowed, NotFound, ServiceDown, StorageFull
 
@@ -122,6 +125,20 @@ def test_moments_without_a_complete_window_between_them_are_refused(adopted):
     site.now = lambda: week(QUIET[0]).end - timedelta(seconds=1)
     with pytest.raises(BadSettings, match="no complete window"):
         missed(site, FROM, TO)
+
+
+def test_the_bar_tells_how_many_windows_are_done_and_when_the_rest_will_be():
+    console, seconds = Console(file=io.StringIO(), force_terminal=True, width=120, no_color=True), 0.0
+    bar = progress(console, silent=False)
+    bar.get_time = lambda: seconds
+    task = bar.add_task("payments", total=5)
+    for _ in range(3):
+        seconds += 10
+        bar.advance(task)
+    shown = "".join(part.text for part in console.render(bar.get_renderable()))
+    assert "payments" in shown
+    assert "3/5" in shown
+    assert "ETA 0:00:20" in shown  # two more windows of 10 seconds
 
 
 def test_the_command_prints_what_became_of_each_window(adopted):

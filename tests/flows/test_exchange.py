@@ -1,17 +1,19 @@
 """The exchange of one label request with the in-memory studio: who dies where, and what the next one makes of it."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows.exchange import Place, bring_home, hand_out, take_back
 from labeling.interface import config
 from labeling.memory_studio import InMemoryStudio
-from records.errors import BadData, Conflict, NotFound, ServiceDown
+from records.errors import BadData, Conflict, LockLost, NotFound, ServiceDown
 from store.annotations import Changes
 from store.ledger import Ledger, open_ledger
 from tests.labeling.examples import TWO, task
@@ -45,6 +47,28 @@ def test_tasks_are_handed_out_once_however_often(ledger: Ledger) -> None:
     assert {number: key for key, number in first.items()} == dict(
         studio.pull(project, TWO, known=ledger.outbox.known(MODEL, project)).tasks
     )
+
+
+class LosesTheLock(InMemoryStudio):
+    """Takes the locks away at the first opening of a project, as whoever tidies up the folder of the ledger."""
+
+    def __init__(self, locks: Path) -> None:
+        super().__init__()
+        self._locks: list[Path] = [locks]
+
+    def open_project(self, *arguments: Any, **named: Any) -> int:
+        while self._locks:
+            shutil.rmtree(self._locks.pop())
+        return super().open_project(*arguments, **named)
+
+
+def test_who_lost_the_lock_pushes_nothing_and_the_next_one_does(ledger: Ledger) -> None:
+    studio = LosesTheLock(Path(f"{ledger.database.file}.locks"))
+    with pytest.raises(LockLost, match="the lock 'exchange of flights with Label Studio' was lost"):
+        hand_out(ledger, studio, ASKED, PLACE, TASKS)
+    (project,) = studio.projects()
+    assert studio.tasks(project) == {}
+    assert hand_out(ledger, studio, ASKED, PLACE, TASKS) == project
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])

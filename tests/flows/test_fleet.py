@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from benchmarks.payments import QUIET, TOML, week
 from flows.adopt import adopt
 from flows.deployments import deployments_of
 from flows.fleet import muster
+from flows.registered import flow_of
 from flows.site import Site
 from flows.watch import ingest
 from records.errors import BadSettings
@@ -46,6 +48,7 @@ def test_one_bad_file_names_itself(tmp_path):
 def test_two_files_for_one_model_and_an_empty_folder_are_refused(tmp_path):
     with pytest.raises(BadSettings, match="holds no"):
         muster([tmp_path])
+    assert muster([tmp_path], emptied=True).emptied == (tmp_path,)
     write(tmp_path / "a.toml", "same")
     write(tmp_path / "b.toml", "same")
     with pytest.raises(BadSettings, match=r"a\.toml.*b\.toml.*'same'"):
@@ -81,16 +84,18 @@ def test_deploying_again_moves_no_schedule_and_models_do_not_poll_all_at_once(tm
 
 
 def test_the_deployment_file_declares_what_deploy_registers(tmp_path):
-    (settings,) = muster([write(tmp_path / "a.toml", "monitored-model")]).models
-    content = yaml.safe_load((ROOT / "deploy" / "prefect.yaml").read_text())
-    declared = {item["entrypoint"].rpartition(":")[2]: item for item in content["deployments"]}
+    (settings,) = muster([write(tmp_path / "a.toml", "first")]).models
+    text = (ROOT / "deploy" / "prefect.yaml").read_text()
+    content = yaml.safe_load(text.replace("{{ $MONITORED_MODEL }}", "first"))
+    declared: dict[str | None, Any] = {flow_of(item["entrypoint"]): item for item in content["deployments"]}
     registered = {one.flow_name: one for one in deployments_of(settings, content["definitions"]["pool"]["name"])}
     assert list(declared) == list(registered) == ["watch", "learn", "backfill"]
     for name, one in registered.items():
         said = declared[name]
         assert one.name == said["name"]
         assert one.work_pool_name == said["work_pool"]["name"]
-        assert one.tags == [*said["tags"], "monitored-model"]
+        assert one.tags == said["tags"]
+        assert one.entrypoint == said["entrypoint"]
         assert list(one.parameters) == list(said["parameters"])
         assert one.concurrency_limit == said["concurrency_limit"]["limit"]
         assert one.concurrency_options is not None

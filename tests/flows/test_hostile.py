@@ -12,13 +12,15 @@ import pytest
 from benchmarks.payments import CHANGED, QUIET, week
 from deploy import bots, services
 from flows.adopt import adopt
-from flows.links import drift_page, run_link
+from flows.links import drift_page, report_link, review_link, run_link
+from flows.review import folder_of
 from flows.settings import load_settings
 from flows.site import Site
+from records.drift import Alarm
 from tests.conftest import START_SECONDS, LabelStudio, PrefectServer
 from tests.flows.conftest import World
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
 
 CHROMIUM = Path("/usr/bin/chromium")
 SCRIPT = "<script>window.stolen=1</script><img src=x onerror='window.stolen=1'>"
@@ -124,11 +126,24 @@ def test_nothing_in_rows_or_names_runs_where_people_look(
         bots.answer_all(label_studio.url, people, item.project, hostile.truth, site.schema.classes)
         learn(str(path))
         (_, challenger) = site.ledger.generations.all(site.model)
-        for file in (drift_page(site, item.request.window), *hostile.folder.rglob("review.html")):
-            assert file.exists()
+        window = item.request.window
+        reviews = [folder_of(site, number) / "review.html" for number in (1, challenger.number)]
+        for file in (drift_page(site, window), *reviews):
+            assert file.exists(), file
             browser.goto(file.as_uri())
             harmless(browser)
-        for key, words in (("hostile-watch", "ALARM: hostile"), ("hostile-learn", "Decay")):
+        alarm = site.ledger.steps.get(site.model, window, "alarm", Alarm)
+        assert alarm is not None
+        links = (
+            (review_link(site, challenger), "hostile: generation 2"),
+            (report_link(site, alarm), "Drift of hostile"),
+        )
+        for link, words in links:
+            browser.goto(link)
+            expect(browser.frame_locator("iframe.mlflow-html-iframe").get_by_text(words).first).to_be_visible()
+            harmless(browser)
+        shown = (("hostile-watch", "ALARM: hostile"), ("hostile-watch-drift", COLUMN[:12]), ("hostile-learn", "Decay"))
+        for key, words in shown:
             wanted = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
             listed = httpx.post(f"{prefect_server.api_url}/artifacts/filter", json=wanted, timeout=60).json()
             browser.goto(f"{prefect_server.url}/artifacts/artifact/{listed[0]['id']}")

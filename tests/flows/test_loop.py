@@ -58,6 +58,13 @@ def test_adopting_twice_changes_nothing(adopted):
     assert len(adopted.site().ledger.generations.all("payments")) == 1
 
 
+def test_adopting_again_makes_the_review_page_that_a_crash_left_out(adopted):
+    page = adopted.settings.folder / "reviews" / "payments" / "gen-001" / "review.html"
+    page.unlink()
+    adopt(adopted.site(), "training.parquet")
+    assert page.exists()
+
+
 def test_adopting_with_other_data_or_another_pipeline_is_refused_and_keeps_nothing(adopted):
     pd.read_parquet(adopted.folder / "training.parquet").head(900).to_parquet(adopted.folder / "other.parquet")
     with pytest.raises(Conflict, match="other training data"):

@@ -1,5 +1,6 @@
 """The receiver of webhooks, without services: what it hears, and what it refuses."""
 
+import logging
 import time
 from collections.abc import Iterator
 
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from flows.receive import HEADER, MOST_BYTES, _project, look_for_answers, receiver
+from flows.receive import HEADER, MOST_BYTES, _project, look_at_all, look_for_answers, receiver, reread
+from records.errors import ServiceDown
 from records.event import Told
 from tests.flows.conftest import World
 
@@ -111,3 +113,27 @@ def test_a_look_brings_answers_home_and_without_prefect_nothing_is_noted_as_told
     assert len(ledger.labels.of("payments", window=item.request.window)) == len(item.request.asks)
     assert ledger.steps.get("payments", item.request.window, "event driftloop.labels.ready round 1", Told) is None
     assert ledger.requests.open("payments")  # it judges nothing
+
+
+def test_a_model_whose_look_fails_keeps_no_other_from_its_answers(asked: World, tmp_path, caplog):
+    other = asked.copy(tmp_path / "other")
+    other.answer()
+    asked.studio.fault = ServiceDown("its table is away, says the test")
+    with caplog.at_level(logging.WARNING, logger="flows.receive"):
+        look_at_all([asked.site(), other.site()], None)
+    assert len(other.site().ledger.labels.of("payments", window=other.request.request.window)) == 400
+    assert [record.getMessage() for record in caplog.records if record.name == "flows.receive"] == [
+        "Looking for answers of 'payments' failed (its table is away, says the test); the schedule will look again."
+    ]
+
+
+def test_a_new_model_is_known_at_the_next_call_and_a_broken_file_forgets_none(world: World, caplog):
+    models = reread([world.folder])
+    text = (world.folder / "driftloop.toml").read_text()
+    (world.folder / "new.toml").write_text(text.replace('model = "payments"', 'model = "new"'))
+    assert [one.model for one in models()] == ["payments", "new"]
+    (world.folder / "new.toml").write_text("half wri")
+    assert [one.model for one in models()] == ["payments", "new"]
+    assert "new.toml" in caplog.text
+    (world.folder / "new.toml").unlink()
+    assert [one.model for one in models()] == ["payments"]

@@ -1,7 +1,9 @@
 """The review page beside the loop, the shadow, and the decision record walked both ways."""
 
+import csv
 import io
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -20,8 +22,9 @@ from flows.evidence import settled
 from flows.explain import explain, explain_row
 from flows.learn import learn
 from flows.promote import rollback
-from flows.review import folder_of, publish_review, refresh_all
+from flows.review import _labels_csv, folder_of, publish_review, refresh_all
 from flows.shadow import challenger_of, predictions_path, score_shadows, shadow
+from flows.sheet import sheet
 from flows.status import as_json, status
 from flows.story import row_story, story_of
 from flows.tables import as_tables
@@ -29,7 +32,7 @@ from flows.watch import watch
 from models.shadow import apart, beside
 from records.batch import Batch
 from records.comparison import Comparison
-from records.errors import NotFound, ServiceDown
+from records.errors import NotFound, ServiceDown, StorageFull
 from records.promotion import Promotion
 from records.review import Figures, Shadow, ShadowScore
 from store.wire import decode, encode
@@ -67,6 +70,23 @@ def test_a_verdict_leaves_a_page_its_plots_and_its_manifest_on_the_run(learned):
     labels = pd.read_csv(folder_of(site, 2) / "labels.csv")
     assert set(labels["row_key"]) == set(manifest.loc[manifest["source"] == "label", "row_key"])
     assert set(labels["purpose"]) == {"train"}
+
+
+def test_no_text_of_the_manifest_is_a_formula_to_a_spreadsheet():
+    texts = ("=cmd|' /C calc'!A0", "+a", "-a", "@a", "\t=a", "\ra", "-inf", "a,=b", "-7.5e3", "+7", "plain", "")
+    written = sheet([{"answer": text, "inclusion": -0.5} for text in texts])
+    lines = list(csv.DictReader(io.StringIO(written, newline="")))
+    read = [line["answer"] for line in lines]
+    assert read == ["'" + text for text in texts[:7]] + list(texts[7:])
+    assert {line["inclusion"] for line in lines} == {"-0.5"}
+
+
+def test_the_labels_that_people_gave_are_escaped_in_the_manifest(learned):
+    site = learned.site()
+    taught = [item for item in site.ledger.labels.of("payments") if 2 in item.trained][:2]
+    hostile = [replace(item, label=replace(item.label, row_key="=1+1", annotators=("@a", "b"))) for item in taught]
+    first = next(csv.DictReader(io.StringIO(_labels_csv(hostile))))
+    assert (first["row_key"], first["annotators"]) == ("'=1+1", "'@a, b")
 
 
 def test_champion_and_challenger_are_measured_on_the_same_audit_rows(learned):
@@ -126,6 +146,20 @@ def test_a_page_that_a_crash_left_out_is_written_by_the_next_run(asked, monkeypa
     assert asked.site().ledger.requests.open("payments") == ()
 
 
+def test_a_full_disk_leaves_the_old_plot_and_is_one_sentence(learned):
+    """The plot's half-written file is on a device that is always full."""
+    folder = folder_of(learned.site(), 2)
+    (folder / "review.html").unlink()
+    (folder / "plots" / "gains.png").write_bytes(b"the old one")
+    (folder / "plots" / f".gains.png.{os.getpid()}").symlink_to("/dev/full")
+    with pytest.raises(StorageFull, match=r"the disk is full, so '.*gains\.png' was not written; free some space"):
+        publish_review(learned.site(), 2)
+    assert (folder / "plots" / "gains.png").read_bytes() == b"the old one"
+    assert not (folder / "review.html").exists()
+    assert publish_review(learned.site(), 2).exists()
+    assert (folder / "plots" / "gains.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_page_can_be_written_again_from_the_ledger_alone(learned):
     page = publish_review(learned.site(), 2)  # its links lead into this folder now
     before = page.read_text()
@@ -157,7 +191,7 @@ def test_a_challenger_that_was_kept_out_predicts_later_windows_without_being_use
     assert (found.champion, found.challenger) == (1, 2)
     said = pd.read_parquet(predictions_path(site, window))
     assert said["row_key"].tolist() == site.sample(window)["id"].tolist()
-    champion = site.registry.load(site.champion().model_uri)
+    champion = site.registry.load(site.champion())
     assert said["champion"].tolist() == champion.predict(site.sample(window)[list(site.schema.features)]).tolist()
     assert found.share_different == (said["champion"] != said["challenger"]).mean() > 0
     assert np.allclose(said["champion p(no)"] + said["champion p(yes)"], 1)

@@ -18,7 +18,7 @@ from labeling.pooling import pooled
 from records.comparison import Verdict
 from records.decay import Judgement
 from records.errors import ServiceDown
-from store.labels import Labels
+from store.generations import Generations
 from tests.flows.conftest import World, watch_until_asked
 
 
@@ -89,7 +89,7 @@ def test_harm_is_seen_in_the_first_round_and_the_rest_of_the_budget_is_for_learn
 def test_where_nothing_changed_labels_stop_early_and_nothing_is_trained(patient):
     watch_until_asked(patient)
     window = patient.request.request.window
-    pipeline = patient.site().registry.load(patient.site().champion().model_uri)
+    pipeline = patient.site().registry.load(patient.site().champion())
     frame = patient.site().sample(window)
     says = dict(zip(frame["id"], pipeline.predict(frame[list(patient.schema.features)]), strict=True))
     patient.truth = {**patient.truth, **{key: str(said) for key, said in says.items()}}  # the model is always right
@@ -232,9 +232,15 @@ def test_a_question_changed_between_rounds_waits_for_the_next_request(patient):
 
 
 def test_a_crash_after_a_generation_is_kept_is_finished_by_the_next_learn(asked, monkeypatch):
+    save = Generations.save
+
+    def dies(*arguments, **options):
+        save(*arguments, **options)
+        raise ServiceDown("the ledger went away")
+
     asked.answer()
     with monkeypatch.context() as patch:
-        patch.setattr(Labels, "use", lambda *_: (_ for _ in ()).throw(ServiceDown("the ledger went away")))
+        patch.setattr(Generations, "save", dies)
         with pytest.raises(ServiceDown):
             learn(asked.site())
     (done,) = learn(asked.site())

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,13 +18,18 @@ import pandas as pd
 import pytest
 
 from benchmarks.payments import CHANGED, QUIET, payments, week
-from deploy import bots, services
+from deploy import bots, processes, services
 from flows.adopt import adopt
 from flows.backfill import overdue
+from flows.check_prefect import end_lost
+from flows.deployments import register
+from flows.progress_bar import RetrainingBar
 from flows.settings import Settings, load_settings
 from flows.site import Site
 from flows.status import status
+from flows.watch import watch as watch_by_hand
 from records.batch import Batch
+from records.drift import Alarm
 from tests.conftest import START_SECONDS, LabelStudio, PrefectServer
 from tests.flows.conftest import World
 
@@ -108,8 +114,6 @@ def test_the_loop_closes_on_the_real_services(engine, place, first_day, labelers
 
 def test_a_scheduled_run_starts_by_itself_and_does_the_window_it_was_scheduled_for(place, prefect_server, tmp_path):
     """Two of the known version breaks show only here: the API refuses null, and the scheduler schedules nothing."""
-    from flows.deployments import register
-
     settings = place("scheduled", f"sqlite:///{tmp_path}/ledger.db")
     now = datetime.now(UTC).replace(microsecond=0)
     anchor = now - timedelta(seconds=now.second % 30)
@@ -124,14 +128,15 @@ def test_a_scheduled_run_starts_by_itself_and_does_the_window_it_was_scheduled_f
     site = Site(load_settings(settings.path))
     adopt(site, "training.parquet")
     names = ("watch/scheduled", "learn/scheduled", "backfill/scheduled")
-    assert register([settings.path], work_pool="driftloop-test").deployments == names
+    pool = "driftloop-scheduled"  # its own: in another the worker would also do what other tests have left there
+    assert register([settings.path], work_pool=pool).deployments == names
     (tmp_path / "worker").mkdir()
     (tmp_path / "worker" / "flows.py").write_text("raise ImportError('a file of the folder the worker was started in')")
     worker = services.prefect_worker(
         tmp_path / "worker",
         port=services.free_ports(1)[0],
         server_url=prefect_server.url,
-        pool="driftloop-test",
+        pool=pool,
         environment={name: value for name, value in os.environ.items() if name.startswith("DRIFTLOOP_")},
     )
     with services.serving([worker], timeout_seconds=START_SECONDS):
@@ -165,6 +170,166 @@ def test_a_deployed_watch_goes_back_to_the_window_that_was_missed_before_it(plac
     assert overdue(Site(settings), week(CHANGED[0]).end) == ()
     (page,) = artifacts(prefect_server, "behind-backfill-windows")
     assert f"quiet |  | {week(QUIET[1]).name}" in page.replace("\\_", "_")
+
+
+@pytest.mark.timeout(1200)
+def test_runs_that_ended_with_their_worker_are_ended_in_prefect_and_their_window_is_watched_once(
+    first_day, mlflow_store, prefect_server, tmp_path
+):
+    """Killed, Prefect leaves one Pending and one Running for ever and lets no other in; asked to stop, sometimes."""
+    path = first_day.copy(tmp_path / "site").folder / "driftloop.toml"
+    text = path.read_text().replace('model = "payments"', 'model = "killed"')
+    path.write_text(text.replace("sqlite:///mlflow.db", mlflow_store))
+    site, window = Site(load_settings(path)), week(QUIET[0])
+    adopt(site, "training.parquet")
+    register([path], work_pool="driftloop-killed")
+    api = httpx.Client(base_url=prefect_server.api_url, timeout=60)
+    watching = api.get("/deployments/name/watch/killed").raise_for_status().json()
+
+    def ask_for_it() -> str:
+        given = {"parameters": {"settings": str(path), "moment": window.end.isoformat()}}
+        made = api.post(f"/deployments/{watching['id']}/create_flow_run", json=given).raise_for_status().json()
+        return str(made["id"])
+
+    def state(run: str) -> str:
+        return str(api.get(f"/flow_runs/{run}").raise_for_status().json()["state_type"])
+
+    def at_work(run: str) -> bool:
+        return state(run) == "RUNNING" and site.ledger.steps.get("killed", window, "ingest", Batch) is not None
+
+    def slots() -> int:
+        limit = api.get(f"/v2/concurrency_limits/{watching['global_concurrency_limit']['id']}")
+        return int(limit.raise_for_status().json()["active_slots"])
+
+    worker = services.prefect_worker(
+        tmp_path / "worker",
+        port=services.free_ports(1)[0],
+        server_url=prefect_server.url,
+        pool="driftloop-killed",
+        environment={"PREFECT_WORKER_QUERY_SECONDS": "1"},
+    )
+    at: dict[str, Callable[[str], bool]] = {"PENDING": lambda run: state(run) == "PENDING", "RUNNING": at_work}
+
+    def ended(name: str, end: signal.Signals) -> str:
+        """The run that was in this state when its worker, and if killed all its children, got this signal."""
+        with services.serving([worker], timeout_seconds=START_SECONDS) as (running,):
+            run = ask_for_it()
+            assert wait(lambda: at[name](run), seconds=480), worker.log.read_text()[-3000:]
+            children = processes.family(running) - {running.pid} if end == signal.SIGKILL else ()
+            for pid in (running.pid, *children):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, end)
+        time.sleep(5)
+        return run
+
+    for name in at:
+        run = ended(name, signal.SIGKILL)
+        assert (state(run), slots()) == (name, 1)
+        kept_out = ask_for_it()
+        api.post(f"/flow_runs/{kept_out}/set_state", json={"state": {"type": "PENDING"}}).raise_for_status()
+        assert state(kept_out) == "CANCELLED"
+        (said,) = wait(lambda: end_lost(site, patience=timedelta(seconds=10)), seconds=180)
+        assert " since " in said
+        assert (state(run), slots()) == ("CRASHED", 0)
+    batch = site.ledger.steps.get("killed", window, "ingest", Batch)
+    assert site.ledger.steps.windows("killed", "alarm") == ()  # it was in the middle
+
+    run = ended("RUNNING", signal.SIGTERM)  # the run tells Prefect in time, or does not
+    assert wait(lambda: state(run) == "CRASHED" or end_lost(site, patience=timedelta(seconds=10)), seconds=180)
+    assert wait(lambda: (state(run), slots()) == ("CRASHED", 0), seconds=10)
+
+    with services.serving([worker], timeout_seconds=START_SECONDS):
+        again = ask_for_it()
+        assert wait(lambda: state(again) == "COMPLETED", seconds=480), worker.log.read_text()[-3000:]
+    assert site.ledger.steps.windows("killed") == (window,)
+    assert site.ledger.steps.history("killed", "ingest", Batch) == (batch,)
+    assert len(site.ledger.steps.history("killed", "alarm", Alarm)) == 1
+
+
+def wait(happened: Callable[[], Any], *, seconds: float) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := happened()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
+def test_a_deployed_backfill_and_the_retraining_after_it_show_how_far_they_are(adopted, prefect_server, monkeypatch):
+    """On the twins, with the real Prefect."""
+    from flows.deployed import backfill, learn
+
+    monkeypatch.setattr("flows.deployed.Site", lambda _: adopted.site())
+    path = str(adopted.folder / "driftloop.toml")
+    windows = [week(number) for number in (*QUIET, *CHANGED)]
+    state = backfill(path, windows[0].start, windows[-1].end, return_state=True)
+    assert state.is_completed()
+    assert (state.message or "").startswith("5 windows: 2 quiet, 3 alarm.")
+    assert adopted.site().ledger.steps.windows("payments", "ask") == tuple(windows)
+    assert artifacts(prefect_server, "payments-backfill") == ["100.0"]
+    (page,) = (one.replace("\\_", "_") for one in artifacts(prefect_server, "payments-backfill-windows"))
+    places = [page.index(f"| {window.name} |") for window in windows]
+    assert places == sorted(places)
+    assert "| quiet |  | " in page
+    assert "| alarm | 400 | " in page
+
+    before = len(artifacts(prefect_server, "payments-retraining"))  # of other tests
+    adopted.answer()
+    learn(path)
+    assert adopted.site().champion().number == 2
+    assert len(artifacts(prefect_server, "payments-retraining")) == before + 1
+    assert latest(prefect_server, "payments-retraining") == "100.0"
+
+
+def test_the_pages_of_an_alarm_and_of_a_verdict_lead_on_and_drift_is_a_table(asked, prefect_server, monkeypatch):
+    from flows.deployed import learn, watch
+
+    path = asked.folder / "driftloop.toml"
+    path.write_text(
+        path.read_text().replace("sqlite:///mlflow.db", "http://127.0.0.1:5000")
+    )  # the twin is in its place
+    monkeypatch.setattr("flows.deployed.Site", lambda _: asked.site())
+    window, project = asked.request.request.window, asked.request.project
+    watch(str(path), window.end)
+    page = latest(prefect_server, "payments-watch")
+    assert f"[the tasks in Label Studio](http://127.0.0.1:8080/projects/{project}/data)" in page
+    run = asked.site().champion().mlflow_run_id
+    assert f"[generation 1 in MLflow](http://127.0.0.1:5000/#/experiments/0/runs/{run}?" in page
+    columns = json.loads(latest(prefect_server, "payments-watch-drift"))
+    assert sorted(row["column"] for row in columns) == ["age", "amount", "channel", "country", "noise"]
+    assert columns[0].keys() == {"column", "drifted", "effect", "size", "adjusted p"}
+    assert (columns[0]["column"], columns[0]["drifted"]) == ("channel", "yes")
+    asked.answer()
+    learn(str(path))
+    page = latest(prefect_server, "payments-learn")
+    assert page.startswith(f"# Promote: payments\n\nWindow {window.name}: 400 of 400 rows answered")
+    assert f"[the tasks in Label Studio](http://127.0.0.1:8080/projects/{project}/data)" in page
+    assert "[the review of generation 2](http://127.0.0.1:5000/#/experiments/0/runs/" in page
+    compared = (
+        "[generation 2 beside generation 1 in MLflow](http://127.0.0.1:5000/#/compare-model-versions?name=%22payments"
+    )
+    assert compared in page
+
+
+def test_a_bar_that_prefect_does_not_take_is_given_up_with_one_sentence(adopted, caplog):
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        count = RetrainingBar(adopted.site())
+        for number in range(3):
+            count("candidates", number, 3)
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "flows.progress_bar"]
+    assert said.startswith("Prefect does not show how far retraining is (")
+
+
+def test_a_page_that_prefect_does_not_take_fails_nothing(asked, caplog):
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.artifacts import publish_watched, show
+
+    watched = watch_by_hand(asked.site(), asked.request.request.window)
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        show(publish_watched, asked.site(), watched)
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "flows.artifacts"]
+    assert said.startswith("Prefect did not take a page (")
 
 
 @pytest.mark.parametrize(
@@ -214,6 +379,12 @@ def artifacts(server: PrefectServer, key: str) -> list[str]:
     wanted = {"artifacts": {"key": {"any_": [key]}}}
     found = httpx.post(f"{server.api_url}/artifacts/filter", json=wanted, timeout=60).raise_for_status().json()
     return [str(one["data"]) for one in found]
+
+
+def latest(server: PrefectServer, key: str) -> str:
+    """What the artifact shows now; other tests' copies of the model have written it too."""
+    answer = httpx.get(f"{server.api_url}/artifacts/{key}/latest", timeout=60)
+    return str(answer.raise_for_status().json()["data"])
 
 
 def run_cli(*words: str, config: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -67,6 +67,11 @@ def test_a_missing_file_names_it_and_the_command_that_writes_one(tmp_path):
         ('model = "payments"', 'model = "payments"\nlabel_studio_token = "x"', "DRIFTLOOP_LABEL_STUDIO_TOKEN"),
         ("[services]", '[services]\nledger = "postgresql://u:secret@h/d"', "DRIFTLOOP_SERVICES__LEDGER"),
         ('url = "production.parquet"', 'url = "postgresql://u:secret@h/d"', "DRIFTLOOP_TABLE__URL"),
+        ('url = "production.parquet"', 'url = "postgresql://u:sec/ret@h/d"', "DRIFTLOOP_TABLE__URL"),
+        ('url = "production.parquet"', 'url = "postgresql://h/d?user=u&password=secret"', "DRIFTLOOP_TABLE__URL"),
+        ("[services]", '[services]\nledger = "postgresql://h/d?user=u&password=secret"', "DRIFTLOOP_SERVICES__LEDGER"),
+        ('mlflow = "sqlite:///mlflow.db"', 'mlflow = "http://u:sec#ret@h"', "DRIFTLOOP_SERVICES__MLFLOW"),
+        ("[services]", '[services]\nlabel_studio = "http://h/?token=secret"', "DRIFTLOOP_SERVICES__LABEL_STUDIO"),
     ],
 )
 def test_a_wrong_file_is_one_sentence_that_says_what_and_where(tmp_path, old, new, sentence):
@@ -76,6 +81,12 @@ def test_a_wrong_file_is_one_sentence_that_says_what_and_where(tmp_path, old, ne
     assert "driftloop.toml" in str(caught.value)
     assert "\n" not in str(caught.value).strip()
     assert "secret" not in str(caught.value).replace("holds a secret", "")
+
+
+def test_an_address_without_a_secret_may_stand_in_the_file(tmp_path):
+    ledger = "postgresql://ada@db:5432/loop?sslmode=require"
+    settings = load(tmp_path, TOML.replace("[services]", f'[services]\nledger = "{ledger}"'))
+    assert settings.services.ledger == ledger
 
 
 def test_the_environment_wins_over_the_file_and_no_secret_shows(tmp_path, monkeypatch):

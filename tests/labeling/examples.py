@@ -9,8 +9,7 @@ from labeling.usual import Usual
 from records.label import Ask
 from records.schema import Schema
 
-CALM = settings(deadline=None, max_examples=50)
-"""No deadline: the machine may be busy."""
+CALM = settings(max_examples=50)
 
 TWO = Schema(
     "key",

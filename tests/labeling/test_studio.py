@@ -2,6 +2,7 @@
 
 import re
 import threading
+import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -117,6 +118,14 @@ def test_a_token_no_server_could_accept_is_refused_without_repeating_it(token: s
     assert "s3cr" not in str(caught.value)
 
 
+@pytest.mark.parametrize("password", ["CAN/ARY", "CAN#ARY", "CAN?ARY", "CANARY"])
+def test_no_part_of_a_password_in_the_address_is_told(password: str) -> None:
+    door = LabelStudio(f"http://ada:{password}@127.0.0.1:9", "a-token")
+    with pytest.raises(ServiceDown) as raised:
+        door.check()
+    assert "CAN" not in "".join(traceback.format_exception(raised.value)) + repr(door)
+
+
 def test_the_token_is_never_shown() -> None:
     assert repr(LabelStudio("http://127.0.0.1:9", "s3cret")) == "LabelStudio('http://127.0.0.1:9')"
 
@@ -153,9 +162,11 @@ def start_labeling(browser: Any, place: RealPlace, project: int) -> None:
     from playwright.sync_api import expect
 
     browser.goto(f"{place.url}/projects/{project}/data?labeling=1")
-    expect(browser.get_by_text("A skipped row counts for nothing")).to_be_visible()
-    browser.keyboard.press("Escape")
-    expect(browser.get_by_text("A skipped row counts for nothing")).to_be_hidden()  # they fade, and ask it too
+    words = browser.get_by_text("A skipped row counts for nothing")
+    expect(words).to_be_visible()
+    while words.is_visible():  # a key that is pressed while they appear is lost, and they fade
+        browser.keyboard.press("Escape")
+        browser.wait_for_timeout(500)
 
 
 def submit(browser: Any, task_id: int) -> None:

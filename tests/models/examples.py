@@ -1,10 +1,13 @@
 """Reviews to draw pages of, with whatever names and values a test wants in them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from models.entry import Draft, Entry
+from models.naming import OLD_LOSS
 from models.reliability import binned
 from records.comparison import Comparison, RegimeComparison, Verdict
 from records.decay import Decay, Judgement
@@ -19,10 +22,18 @@ WEEK = Window(datetime(2013, 6, 3, tzinfo=UTC), datetime(2013, 6, 10, tzinfo=UTC
 UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
 
 
+def generation_of(draft: Draft, entry: Entry) -> Generation:
+    """A logged draft as the ledger keeps it."""
+    return Generation(
+        draft.model, draft.number, "candidate", draft.snapshot, entry.run_id, entry.version, entry.model_uri, draft.fit,
+        digest=entry.digest,
+    )  # fmt: skip
+
+
 def review(name: str = "carrier", *, outcome: str = "promote", status: str = "champion") -> Review:
     """Everything a page can show; `name` stands wherever data or people give a text."""
     fit = FitRecord(
-        "random_forest",
+        "average of random_forest, linear",
         name,
         (("cross-validated loss", "0.17000"), ("forgotten", "+0.00100")),
         (StepEngine("model", "RandomForestClassifier", True, ""),),
@@ -71,7 +82,19 @@ def review(name: str = "carrier", *, outcome: str = "promote", status: str = "ch
     return Review(
         generation=generation,
         champion=2 if status == "champion" else 1,
-        candidates=(fit, FitRecord("linear", f"all {name}", (), (), 0.2, "brier", 0.2)),
+        candidates=tuple(
+            FitRecord(
+                kind,
+                f"all {name}",
+                (("cross-validated loss", loss), ("forgotten", "+0.00100"), (OLD_LOSS, "0.14300"), ("share", share)),
+                fit.engines,
+                0.2,
+                "brier",
+                float("nan"),
+            )
+            for kind, loss, share in (("random_forest", "0.17000", "0.75"), ("linear", "0.18000", "0.25"),
+                                      ("boosting", "0.19000", "0.00"))
+        ),
         reigns=(Reign(2, moment, None, f"because {name}"),) if status == "champion" else (),
         links=(
             Link("MLflow run", f"run of {name}", "http://127.0.0.1:5000/#/experiments/0/runs/1"),
@@ -96,4 +119,5 @@ def review(name: str = "carrier", *, outcome: str = "promote", status: str = "ch
         shadows=(Shadow("flights", WEEK, 1, 2, 1_200, 0.04, 0.02),),
         shadow_scores=(ShadowScore(WEEK, 1, 2, 240, "people", Estimate(0.02, 0.001, 0.04)),),
         tolerance=0.005,
+        rival=replace(fit, engines=()),
     )  # fmt: skip

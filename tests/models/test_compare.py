@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from models.compare import Regime, compare, gain
+from models.weighted import as_one
 from records.comparison import Rule
 from records.errors import BadData
 
@@ -105,6 +106,27 @@ def test_the_interval_covers_the_truth_as_often_as_it_promises(n: int, steps: bo
         drawn = np.searchsorted(cumulative, generator.uniform(size=n))
         estimate = gain(population[drawn], 1 / inclusion[drawn], alpha=0.05, steps=steps)
         covered += estimate.low <= population.mean() <= estimate.high
+    assert 0.92 <= covered / 800 <= 0.985
+
+
+def test_the_interval_of_pooled_windows_covers_though_they_were_drawn_with_different_probabilities() -> None:
+    """Three windows of 20, 20 and 40 labels, drawn thinly or densely: the truth is their means by their labels."""
+    generator = np.random.default_rng(3)
+    windows = []
+    for n, size, shift in ((20, 200, 0.03), (20, 20_000, -0.05), (40, 2_000, 0.0)):
+        inside = generator.uniform(size=size) < 0.3
+        population = generator.normal(shift, 0.1, size) + np.where(inside, generator.normal(0.05, 0.2, size), 0)
+        inclusion = np.where(inside, 1.0, 0.5) * n / np.where(inside, 1.0, 0.5).sum()
+        windows.append((n, population, inclusion, np.cumsum(inclusion) / inclusion.sum()))
+    truth = np.average([population.mean() for _, population, _, _ in windows], weights=[20, 20, 40])
+    covered = 0
+    for _ in range(800):
+        drawn = [np.searchsorted(cumulative, generator.uniform(size=n)) for n, _, _, cumulative in windows]
+        pairs = list(zip(windows, drawn, strict=True))
+        differences = np.concatenate([population[rows] for (_, population, _, _), rows in pairs])
+        pooled = as_one([inclusion[rows] for (_, _, inclusion, _), rows in pairs])
+        estimate = gain(differences, 1 / pooled, alpha=0.05)
+        covered += estimate.low <= truth <= estimate.high
     assert 0.92 <= covered / 800 <= 0.985
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.compare import Regime, compare
-from models.promote import judge
+from models.promote import UNPROTECTED, judge
 from models.review import comparison_note
 from records.comparison import Bias, Comparison, RegimeComparison, Rule, Verdict
 from records.drift import Estimate
@@ -62,6 +62,29 @@ def test_a_loss_that_may_be_beyond_the_tolerance_needs_review() -> None:
     decided = verdict(found("must gain", 0.01, 0.05), found("must not lose", -0.006, 0.01, name="the holdout"))
     assert decided.outcome == "needs review"
     assert decided.reasons[0].endswith("not clear against -0.005.")
+
+
+def test_a_gain_that_nothing_protects_is_promoted_and_the_reasons_say_that_nothing_did() -> None:
+    """Nobody could ask an old row: all old answers changed. The loop goes on, and nobody is told it was safe."""
+    why = "The holdout was not asked: people showed that its answers no longer hold."
+    gained = found("must gain", 0.01, 0.05)
+    alone = judge(Comparison("flights", 1, 2, "brier", (gained,), unasked=(why,)), **GATE)
+    assert (alone.outcome, alone.reasons[1:]) == ("promote", (why, UNPROTECTED))
+    watched = (gained, found("must not clearly lose", -0.2, 0.0, name="rain"))
+    assert judge(Comparison("flights", 1, 2, "brier", watched, unasked=(why,)), **GATE).reasons[-1] == why
+    assert UNPROTECTED not in verdict(gained, HOLDOUT).reasons
+
+
+def test_how_many_labels_would_settle_the_gain_is_among_the_reasons_and_only_where_labels_would() -> None:
+    assert (
+        verdict(found("must gain", -0.05, 0.15), HOLDOUT).reasons[-1] == "About 300 more labels would settle the gain."
+    )
+    assert verdict(HOLDOUT).reasons[-2:] == (
+        "On the holdout the gain in brier loss is -0.0010 (-0.0040 to 0.0020, 100 rows): clearly above -0.005.",
+        "About 30 more labels would settle the gain.",
+    )
+    unclear = found("must not lose", -0.006, 0.01, name="the holdout")
+    assert not any("more labels" in reason for reason in verdict(found("must gain", 0.01, 0.05), unclear).reasons)
 
 
 def test_every_regime_that_must_gain_must() -> None:

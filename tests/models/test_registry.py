@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import numpy as np
 import pytest
 
 from models.candidates import CandidateRun
-from models.entry import Draft, Note, Registry, Rows
+from models.entry import Draft, Entry, Note, Registry, Rows
 from models.memory_registry import InMemoryRegistry
 from models.registry import MlflowRegistry
-from records.errors import Conflict, NotFound
+from records.errors import Altered, Conflict, NotFound
+from records.generation import Generation
 from tests.models.conftest import FLIGHTS, flights
+from tests.models.examples import generation_of
 
 MakeDraft = Callable[..., Draft]
 ROWS = flights(20, seed=20)[list(FLIGHTS.features)]
@@ -49,11 +52,31 @@ def test_a_logged_generation_predicts_the_same_when_loaded(
     registry: Registry, make_draft: MakeDraft, model: str
 ) -> None:
     draft = make_draft(model, 1)
-    run_id, version, model_uri = registry.log(draft)
-    assert run_id
-    assert (version, model_uri) == ("1", f"models:/{model}/1")
-    loaded = registry.load(model_uri)
+    entry = registry.log(draft)
+    assert entry.run_id
+    assert (entry.version, entry.model_uri) == ("1", f"models:/{model}/1")
+    loaded = registry.load(generation_of(draft, entry))
     assert np.array_equal(loaded.predict_proba(ROWS), draft.pipeline.predict_proba(ROWS))
+
+
+def test_every_version_there_is_of_a_model_is_listed(registry: Registry, make_draft: MakeDraft, model: str) -> None:
+    assert registry.versions(model) == frozenset()
+    kept = registry.log(make_draft(model, 1))
+    registry.log(make_draft(model, 2))
+    assert registry.versions(model) == {"1", "2"}
+    assert registry.versions(f"{model}-other") == frozenset()
+    registry.discard(model, up_to=2, known={kept.run_id})
+    assert registry.versions(model) == {"1"}
+
+
+def test_a_server_tells_its_version_and_its_time_and_a_store_has_none(registry: Registry) -> None:
+    found = registry.server()
+    if isinstance(registry, MlflowRegistry) and "http" in repr(registry):
+        assert found is not None
+        assert found.version == version("mlflow")
+        assert found.date is not None
+    else:
+        assert found is None
 
 
 def test_logging_the_same_draft_again_returns_the_first_entry(
@@ -64,18 +87,77 @@ def test_logging_the_same_draft_again_returns_the_first_entry(
     assert registry.log(make_draft(model, 2)).version == "2"
 
 
+@pytest.mark.parametrize("serving", ["accelerated", "stock"])
+def test_the_files_of_a_generation_are_those_that_were_logged_or_it_is_not_loaded(
+    registry: Registry, make_draft: MakeDraft, model: str, serving: str
+) -> None:
+    draft = make_draft(model, 1, serving=serving)
+    entry = registry.log(draft)
+    generation = generation_of(draft, entry)
+    assert len(entry.digest) == 64
+    assert registry.digest(generation) == entry.digest
+    assert registry.log(draft).digest == entry.digest
+    tamper(registry, generation)
+    assert registry.digest(generation) != entry.digest
+    with pytest.raises(Altered, match=f"the files of generation 1 of '{model}', version 1"):
+        registry.load(generation)
+
+
+def tamper(registry: Registry, generation: Generation) -> None:
+    """Change the model file as it is kept, by one byte; MLflow lets whoever may write to it."""
+    if isinstance(registry, InMemoryRegistry):
+        registry.runs[generation.mlflow_run_id].digest = "0" * 64
+        return
+    assert isinstance(registry, MlflowRegistry)
+    client, run_id = registry._client, generation.mlflow_run_id
+    experiment = client.get_run(run_id).info.experiment_id
+    (logged,) = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+    with registry._downloaded(generation.model_uri) as folder:
+        (kept,) = folder.glob("model.*")
+        kept.write_bytes(kept.read_bytes() + b" ")
+        client.log_model_artifacts(logged.model_id, str(folder))
+
+
+def test_what_a_crash_left_goes_and_what_is_known_or_decided_stays(
+    registry: Registry, make_draft: MakeDraft, model: str
+) -> None:
+    known, promoted, rejected = (registry.log(make_draft(model, 1, digest=digest)) for digest in "abc")
+    registry.promote(model, promoted.version, expected=None)
+    registry.annotate(rejected.run_id, Note(version_tags={"status": "rejected"}))
+    left, same = (registry.log(make_draft(model, 2, digest=digest)) for digest in "de")
+    later = registry.log(make_draft(model, 3))
+    key = make_draft(model, 2, digest="e").key
+    assert registry.discard(model, up_to=2, known={known.run_id}, key=key) == (left.version,)
+    assert registry.discard(model, up_to=2, known={known.run_id}, key=key) == ()
+    with pytest.raises(NotFound):
+        registry.fetch(left.model_uri)
+    for entry in (known, promoted, rejected, same, later):
+        assert registry.fetch(entry.model_uri).predict(ROWS).shape == (20,)
+    assert registry.log(make_draft(model, 2, digest="e")) == same
+    assert registry.log(make_draft(model, 2, digest="d")).version == "7"
+    assert registry.discard("nobody-knows", up_to=9, known=()) == ()
+
+
+def test_a_version_that_went_is_not_given_to_another(registry: Registry, make_draft: MakeDraft, model: str) -> None:
+    left = registry.log(make_draft(model, 1))
+    registry.discard(model, up_to=1, known=())
+    with pytest.raises(NotFound):
+        registry.fetch(f"models:/{model}@challenger")
+    assert registry.log(make_draft(model, 1)).version != left.version
+
+
 def test_a_new_generation_is_the_challenger_until_it_is_promoted(
     registry: Registry, make_draft: MakeDraft, model: str
 ) -> None:
     assert registry.champion(model) is None
     entry = registry.log(make_draft(model, 1))
     assert registry.champion(model) is None
-    assert registry.load(f"models:/{model}@challenger").predict(ROWS).shape == (20,)
+    assert registry.fetch(f"models:/{model}@challenger").predict(ROWS).shape == (20,)
     registry.promote(model, entry.version, expected=None)
     assert registry.champion(model) == entry.version
-    assert registry.load(f"models:/{model}@champion").predict(ROWS).shape == (20,)
+    assert registry.fetch(f"models:/{model}@champion").predict(ROWS).shape == (20,)
     with pytest.raises(NotFound):
-        registry.load(f"models:/{model}@challenger")
+        registry.fetch(f"models:/{model}@challenger")
 
 
 def test_promoting_the_champion_again_changes_nothing(registry: Registry, make_draft: MakeDraft, model: str) -> None:
@@ -112,7 +194,11 @@ def test_what_does_not_exist_is_not_found(
 ) -> None:
     for missing in (f"models:/{model}/1", f"models:/{model}@champion"):
         with pytest.raises(NotFound, match=model):
-            registry.load(missing)
+            registry.fetch(missing)
+    never = generation_of(make_draft(model, 1), Entry("f00", "1", "", ""))
+    for look in (registry.load, registry.digest):
+        with pytest.raises(NotFound, match=model):
+            look(never)
     with pytest.raises(NotFound, match="version '7'"):
         registry.promote(model, "7", expected=None)
     registry.log(make_draft(model, 1))
@@ -130,7 +216,7 @@ def test_logging_and_promoting_prints_nothing(
 
 
 def test_a_note_may_be_added_twice(registry: Registry, make_draft: MakeDraft, model: str, note_file: Path) -> None:
-    run_id, _, _ = registry.log(make_draft(model, 1))
+    run_id = registry.log(make_draft(model, 1)).run_id
     note = Note(
         {"gain.hour >= 18": 1.5, "unknown": float("nan")},
         {"decision": "keep"},

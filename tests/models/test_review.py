@@ -1,5 +1,6 @@
 """The review page: what it says, that it says it everywhere, and that nothing in it runs or leaves the machine."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.naming import metric_name
+from models.naming import fit_metrics, metric_name
 from models.reliability import binned
 from models.review import champion_note, review_note
 from models.review_page import Axis, axis_of, render
 from models.review_plots import plots
 from models.review_words import headline, interval
+from models.told import APART
 from monitors.page import STYLE
 from records.drift import Estimate
+from records.generation import FitRecord
 from records.review import Review
 from tests.models.examples import review
 
@@ -52,6 +55,51 @@ def test_the_page_begins_with_what_is_and_what_can_be_done(outcome, status, mark
     assert page.index('id="verdict"') < page.index("<h2")
 
 
+def test_every_candidate_with_a_share_of_the_average_is_marked_with_it():
+    rows = re.findall(r'<tr class="(chosen|)"><td>(\w+).*?data-l="share:">([\d.]+)<', page_of(review()), re.DOTALL)
+    assert rows == [("chosen", "random_forest", "0.75"), ("chosen", "linear", "0.25"), ("", "boosting", "0.00")]
+
+
+def test_candidates_of_an_adopted_generation_have_their_holdout_loss_and_the_one_of_its_name_is_marked():
+    one = review()
+    fits = tuple(FitRecord(kind, "snapshot", (), (), 0.2, "brier", 0.211) for kind in ("linear", "random_forest"))
+    page = page_of(replace(one, candidates=fits, generation=replace(one.generation, fit=fits[0])))
+    assert page.count("holdout loss") == 1
+    assert page.count("0.211") == 2
+    assert [name for name in ("linear", "random_forest") if f'<tr class="chosen"><td>{name}' in page] == ["linear"]
+    assert "share" not in page[page.index('id="candidates"') : page.index('id="shadow"')]
+
+
+def test_a_candidate_that_an_older_driftloop_kept_shows_its_loss_under_the_right_name():
+    old = FitRecord("linear", "all data", (("share", "1.00"),), (), 0.2, "brier", 0.155)
+    assert fit_metrics(old) == {"old rows.brier": 0.155, "fit seconds": 0.2}
+    assert '<td class="r" data-l="old rows:">0.155</td>' in page_of(replace(review(), candidates=(old,)))
+
+
+def test_engines_that_differ_or_do_not_agree_are_told_beside_what_is_compared():
+    one = review()
+    assert one.rival is not None
+    apart = ((APART, "Both engines are apart on <b>."),)
+    cases = [
+        (replace(one.rival, engines=one.generation.fit.engines), (), 0),
+        (one.rival, (), 1),
+        (one.rival, apart, 2),
+    ]
+    for rival, params, n_notes in cases:
+        generation = replace(one.generation, fit=replace(one.generation.fit, params=params))
+        told = replace(one, generation=generation, rival=rival)
+        said = review_note(told, page="", plots={}, rows=None).description
+        for text in (page_of(told), said):
+            assert text.count("Generation 1 was fitted by an engine that is not recorded") == min(n_notes, 1)
+            assert text.count("Both engines are apart on") == max(n_notes - 1, 0)
+        assert "<b>" not in page_of(told)[page_of(told).index('id="gains"') : page_of(told).index('id="calibration"')]
+
+
+def test_a_generation_that_no_label_taught_was_chosen_by_them():
+    assert "taught by the labels of 3 June 2013" in page_of(review())
+    assert "chosen by the labels of 3 June 2013" in page_of(replace(review(), n_taught=0))
+
+
 def test_a_verdict_that_needs_labels_says_about_how_many():
     assert "About 120 more labels" in page_of(review(outcome="needs review", status="candidate"))
 
@@ -65,7 +113,8 @@ def test_every_part_of_the_record_is_on_the_page():
     for part in (
         "+0.050 (+0.020 to +0.080)", "must not lose", "✓ above -0.005", "0.710 (0.660 to 0.760)", "holdout.g1",
         "predicted chance of carrier", "The loss rose by 0.05", "B6 12 % → 42 %", "×3.0 (2.4 to 3.8)",
-        "95 % of 20", "cross-validated loss", "0.17000", "run of carrier", "In the shadow", "396 of 400",
+        "95 % of 20", "cross-validated loss", "0.17000", "loss on old rows", "0.143", "run of carrier", "In the shadow",
+        "396 of 400",
     ):  # fmt: skip
         assert part in page, part
 

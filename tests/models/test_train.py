@@ -1,4 +1,7 @@
 import pickle
+import re
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -6,11 +9,16 @@ import pytest
 import skops.io
 
 from models.accelerate import is_accelerated
-from models.how import Serving
+from models.candidates import candidate_runs, is_chosen
+from models.choice import Candidate
+from models.how import How, Serving
 from models.loss import per_row
-from models.recipe import RECIPES, STEADY
+from models.members import Chosen, assemble
+from models.naming import candidate_table, fit_metrics
+from models.recipe import ALONE, RECIPES, STEADY
 from models.serialization import serialization
 from models.shares import MOST_CHOSEN
+from models.told import APART, agreement
 from models.train import Challenge, challenge, fit
 from records.errors import BadData, BadSettings
 from records.schema import Schema
@@ -38,8 +46,12 @@ def test_the_record_holds_the_loss_on_the_holdout_and_both_engines_scores() -> N
     assert record.fit_seconds > 0
     params = dict(record.params)
     assert params["rows"] == params["rows after weighting"] == "600"
-    scores = [float(params[f"agreement.{engine} brier on 600 rows"]) for engine in ("accelerated", "stock")]
-    assert abs(scores[0] - scores[1]) < 0.02
+    fast, plain = re.fullmatch(
+        r"accelerated (0\.\d+), stock (0\.\d+) brier on 600 rows", params["agreement.random_forest"]
+    ).groups()  # type: ignore[union-attr]
+    assert abs(float(fast) - float(plain)) < 0.02
+    assert APART not in params
+    assert params["random_forest.min_samples_leaf"] == "10"
     assert [engine.accelerated for engine in record.engines] == [False, True]
 
 
@@ -80,6 +92,106 @@ def test_the_average_counts_few_candidates_and_their_shares_sum_to_one(challenge
     assert abs(sum(told) - 1) < 0.05
     n_members = sum(name.startswith("member ") for name, _ in record.params)
     assert sum(share > 0 for share in told) == n_members <= MOST_CHOSEN + len(STEADY) * len(HOW["estimators"])
+
+
+def test_the_average_has_the_metrics_of_its_candidates_and_they_have_no_holdout_loss(
+    challenged: dict[str, Challenge],
+) -> None:
+    came = challenged["stock"]
+    assert fit_metrics(came.fit).keys() == {"holdout.brier", "old rows.brier", "cv.brier", "forgotten", "fit seconds"}
+    for one in came.candidates:
+        assert fit_metrics(one).keys() == {"old rows.brier", "cv.brier", "forgotten", "fit seconds"}
+    counted = [fit_metrics(one) for one in came.candidates if is_chosen(one, came.fit)]
+    assert len(counted) > 1
+    for name in ("cv.brier", "old rows.brier"):  # both losses are convex
+        assert fit_metrics(came.fit)[name] < max(one[name] for one in counted)
+    table = candidate_table(came.candidates)
+    assert table.columns.drop(["estimator", "recipe", "fit seconds", "accelerated"]).tolist() == [
+        "share",
+        "cross-validated loss",
+        "old rows brier loss",
+    ]
+
+
+def test_every_member_of_an_average_is_tagged_as_chosen(challenged: dict[str, Challenge], make_draft: Any) -> None:
+    came = challenged["stock"]
+    runs = candidate_runs(replace(make_draft("flights", 2), fit=came.fit, candidates=came.candidates))
+    n_members = int(dict(came.fit.params)["members"])
+    assert n_members > 1
+    assert sum(run.tags["chosen"] == "yes" for run in runs) == n_members
+
+
+def test_both_engines_are_compared_and_all_settings_told_for_every_estimator_of_the_average(
+    challenged: dict[str, Challenge],
+) -> None:
+    for serving, came in challenged.items():
+        params = dict(came.fit.params)
+        members = {value.split(" on ")[0] for name, value in params.items() if name.startswith("member ")}
+        assert members == {"random_forest", "linear"}
+        assert {name for name in members if f"agreement.{name}" in params} == (
+            members if serving == "accelerated" else set()
+        )
+        assert (params["random_forest.min_samples_leaf"], params["linear.C"]) == ("10", "0.1")
+
+
+def test_engines_that_are_apart_are_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    how = How("brier", 0, "accelerated")
+    names = ("boosting", "linear", "linear")
+    assert [name for name, _ in agreement(TRAIN, HOLDOUT, FLIGHTS, names, how)] == ["agreement.linear"]
+    monkeypatch.setattr("models.told.AGREED", -1.0)
+    monkeypatch.setattr("models.told.BY_CHANCE", -1.0)
+    ((_, value), (name, sentence)) = agreement(TRAIN, HOLDOUT, FLIGHTS, names, how)
+    assert name == APART
+    assert sentence.endswith(f"apart on linear ({value}).")
+
+
+def test_the_seconds_of_a_fit_leave_out_what_compares_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter(range(100))
+    monkeypatch.setattr("models.members.time", SimpleNamespace(perf_counter=lambda: next(moments)))
+
+    def agreed(*_: object) -> tuple[tuple[str, str], ...]:
+        next(moments)
+        return ()
+
+    monkeypatch.setattr("models.members.agreement", agreed)
+    assert assembled("all data").fit.fit_seconds == 1
+
+
+def assembled(recipe: str, *, serving: Serving = "accelerated") -> Challenge:
+    """What comes of choosing one recipe alone."""
+    (one,) = (one for one in RECIPES if one.name == recipe)
+    chosen = Chosen(((Candidate(one, "linear"), 1.0),), "random_forest")
+    how = How("brier", 0, serving)
+    made = assemble(TRAIN, HOLDOUT, DRIFTED, DRIFTED.head(0), FLIGHTS, chosen, how, lambda *_: None)
+    return Challenge(made[0], made[1], (), made[2])
+
+
+def test_a_corrected_model_is_told_with_the_rows_that_taught_it_and_its_engine() -> None:
+    came = assembled("snapshot's model corrected")
+    weight = came.taught.set_index("id")["weight"]
+    assert (weight[TRAIN["id"]] == 1).all()
+    assert (weight[DRIFTED["id"]] == ALONE).all()
+    params = dict(came.fit.params)
+    assert (params["rows"], params["rows after weighting"], params["corrected"]) == (
+        "720",
+        "480",
+        "random_forest on 600 rows",
+    )
+    assert [(one.step, one.estimator, one.accelerated) for one in came.fit.engines[1:]] == [
+        ("corrected", "RandomForestClassifier", True),
+        ("model", "LogisticRegression", True),
+    ]
+    assert {"agreement.random_forest", "agreement.linear"} <= params.keys()
+    assert set(came.teachers(DRIFTED, FLIGHTS)) == set(DRIFTED["id"])
+
+
+def test_the_snapshots_model_alone_is_taught_by_no_label() -> None:
+    came = assembled("snapshot alone", serving="stock")
+    assert came.teachers(DRIFTED, FLIGHTS) == []
+    assert set(came.taught["id"]) == set(TRAIN["id"])
+    assert dict(came.fit.params)["rows"] == "600"
+    right = replace(came.fit, params=(*came.fit.params, ("recalibrated", "yes")))
+    assert came._replace(fit=right).teachers(DRIFTED, FLIGHTS) == list(DRIFTED["id"])
 
 
 def test_what_taught_is_kept_with_weights_and_holds_every_label(challenged: dict[str, Challenge]) -> None:

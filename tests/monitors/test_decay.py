@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -18,7 +18,6 @@ from records.errors import BadData, BadSettings
 from records.schema import Schema
 from records.window import Window
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no defect
 SCHEMA = Schema("id", "at", "y", "classification", ("a", "b"), ("k",), ("0", "1"))
 WEEK = Window(datetime(2013, 3, 4, tzinfo=UTC), datetime(2013, 3, 11, tzinfo=UTC))
 NAMES: dict[str, Any] = {"model": "delay", "window": WEEK, "generation": 1, "loss": "zero_one"}
@@ -178,7 +177,6 @@ def test_a_handful_of_equal_losses_does_not_look_certain() -> None:
     assert covers(total, 0)
 
 
-@UNHURRIED
 @given(st.integers(0, 1000), st.floats(0.1, 100.0))
 def test_losses_in_another_unit_give_the_same_decay_in_that_unit(seed: int, unit: float) -> None:
     rng = np.random.default_rng(seed)

@@ -198,7 +198,7 @@ def test_all_values_of_a_column_are_familiar_and_the_common_ones_are_to_be_misse
     assert nothing[1].values == ()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 400), st.integers(20, 400), st.integers(1, 10**7), st.sampled_from([0.9, 0.99, 0.9999]))
 def test_an_interval_by_chance_holds_the_share_itself_and_is_symmetric(
     n_marked: int, n_more: int, n_rows: int, level: float

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -14,7 +14,6 @@ from records.drift import Estimate
 from records.errors import BadData
 from records.slice import Between, Condition, OneOf, Slice
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no defect
 NUMBERS = st.one_of(st.just(math.nan), st.sampled_from([-math.inf, -1.5, 0.0, 1.0, 1.5, 2.0, math.inf]))
 TEXTS = st.one_of(st.none(), st.sampled_from(["", "a", "b", "A", "nan", "None", "unseen"]))
 EDGES = st.one_of(st.none(), st.sampled_from([-1.5, 0.0, 1.0, 2.0]))
@@ -43,7 +42,6 @@ def by_hand(condition: Condition, x: float, k: str | None) -> bool:
     return (condition.low is None or x >= condition.low) and (condition.high is None or x < condition.high)
 
 
-@UNHURRIED
 @given(FRAMES, st.lists(CONDITIONS, max_size=3))
 def test_a_row_is_inside_when_it_satisfies_every_condition_read_by_hand(
     frame: pd.DataFrame, conditions: list[Condition]
@@ -54,7 +52,6 @@ def test_a_row_is_inside_when_it_satisfies_every_condition_read_by_hand(
     assert inside(a_slice(*conditions), frame).tolist() == expected
 
 
-@UNHURRIED
 @given(FRAMES, st.sampled_from([-1.5, 0.0, 1.0, 2.0]))
 def test_below_and_above_an_edge_part_the_known_rows(frame: pd.DataFrame, edge: float) -> None:
     below, above = satisfies(Between("x", high=edge), frame), satisfies(Between("x", low=edge), frame)
@@ -62,7 +59,6 @@ def test_below_and_above_an_edge_part_the_known_rows(frame: pd.DataFrame, edge: 
     assert (below.astype(int) + above + missing == 1).all()
 
 
-@UNHURRIED
 @given(FRAMES, st.lists(CONDITIONS, min_size=1, max_size=4))
 def test_every_row_goes_to_the_first_slice_it_is_inside_or_to_the_rest(
     frame: pd.DataFrame, conditions: list[Condition]

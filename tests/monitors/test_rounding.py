@@ -1,10 +1,9 @@
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitors.rounding import readable
 
 
-@settings(deadline=None)
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e5))
 def test_a_readable_edge_stays_within_its_limits(low: float, width: float) -> None:
     assert low <= readable(low + width / 2, low, low + width) <= low + width

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitors.membership import meet
@@ -12,7 +12,6 @@ from monitors.simplify import SLACK, SLACK_SHARE, simplify
 from monitors.weighted import Weighted
 from records.slice import Between, Condition, OneOf
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no defect
 NUMBERS = st.one_of(st.just(math.nan), st.integers(-20, 20).map(lambda k: k / 4))
 TEXTS = st.one_of(st.none(), st.sampled_from("abcde"))
 EDGES = st.one_of(st.none(), st.integers(-20, 20).map(lambda k: k / 4))
@@ -41,7 +40,6 @@ CONDITIONS = st.tuples(
 )
 
 
-@UNHURRIED
 @given(CELLS, CONDITIONS)
 def test_simpler_conditions_cost_little_evidence(
     cells: list[tuple[float, str | None, float, float]], conditions: tuple[Condition, ...]

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pandas import DataFrame, Series
 
@@ -42,7 +42,6 @@ def test_rare_values_are_other_and_missing_has_its_own_place() -> None:
     assert column.codes(Series(["v00", "v15", "never seen", None])).tolist() == [0, 15, 15, 16]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.one_of(st.none(), st.floats(-5, 5)), st.sampled_from(["a", "b", None]), st.integers(0, 2)),
                 min_size=1, max_size=40))  # fmt: skip
 def test_the_sums_of_pieces_add_up_to_the_sums_of_all_rows(rows: list[tuple[float | None, str | None, int]]) -> None:

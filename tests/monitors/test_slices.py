@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
@@ -20,7 +20,6 @@ from records.slice import Slice, SliceReport
 from records.window import Window
 from tests.monitors.rows import rows_of, schema_of
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no defect
 START = datetime(2013, 3, 4, tzinfo=UTC)
 SCHEMA = Schema("id", "at", "y", "classification", ("hour", "temp", "wind", "mass"), ("carrier", "sky"), ("no", "yes"))
 
@@ -211,7 +210,6 @@ def test_constant_missing_infinite_and_tiny_frames_have_no_slice() -> None:
 COUNTS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=3, max_size=7)
 
 
-@UNHURRIED
 @given(COUNTS)
 def test_no_interval_gains_more_than_the_one_chosen(cells: list[tuple[int, int]]) -> None:
     before, now = np.array(cells, dtype=float).T
@@ -226,7 +224,6 @@ def test_no_interval_gains_more_than_the_one_chosen(cells: list[tuple[int, int]]
             assert best.llr - best.penalty >= llr - penalty - scan.PENALTY_CATEGORY * missing - 1e-9
 
 
-@UNHURRIED
 @given(COUNTS)
 def test_no_set_of_categories_has_a_larger_ratio_statistic_than_the_best_prefix(cells: list[tuple[int, int]]) -> None:
     before, now = np.array([*cells, (5, 50), (0, 0)], dtype=float).T
@@ -250,7 +247,6 @@ def test_no_set_of_categories_has_a_larger_ratio_statistic_than_the_best_prefix(
 VALUES = st.lists(st.one_of(st.just(np.nan), st.integers(-40, 400).map(lambda k: k / 8)), min_size=2, max_size=40)
 
 
-@UNHURRIED
 @given(VALUES, VALUES, st.randoms(use_true_random=False))
 def test_the_condition_of_a_few_valued_column_selects_the_rows_of_its_codes(
     before: list[float], now: list[float], random: Random
@@ -267,7 +263,6 @@ def test_the_condition_of_a_few_valued_column_selects_the_rows_of_its_codes(
         assert satisfies(binning.condition(keep), head).tolist() == keep[binning.encode(head.x)].tolist()
 
 
-@UNHURRIED
 @given(st.lists(st.one_of(st.none(), st.sampled_from("abcdefg")), min_size=1, max_size=30), st.integers(0, 2**9 - 1))
 def test_the_condition_of_a_categorical_column_selects_the_rows_of_its_codes(
     values: list[str | None], bits: int
@@ -279,7 +274,6 @@ def test_the_condition_of_a_categorical_column_selects_the_rows_of_its_codes(
     assert satisfies(binning.condition(keep), column.to_frame()).tolist() == keep[binning.encode(column)].tolist()
 
 
-@UNHURRIED
 @given(st.integers(0, 20), st.integers(1, 20), st.integers(0, 15), st.integers(1, 15))
 def test_without_known_slices_the_excess_is_tested_as_fisher_does(
     inside_before: int, outside_before: int, inside_now: int, outside_now: int
@@ -302,7 +296,6 @@ def test_what_a_known_slice_explains_is_no_evidence() -> None:
     assert np.mean(np.array(given_known) < 0.05) <= 0.1  # 0.05 promised, 200 draws
 
 
-@UNHURRIED
 @given(st.lists(st.floats(0, 1), max_size=6))
 def test_adjusted_p_values_keep_their_order_and_never_shrink(p_values: list[float]) -> None:
     adjusted = holm(p_values)

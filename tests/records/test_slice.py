@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitors.membership import inside
@@ -19,7 +18,6 @@ from records.window import Window
 from store.warehouse import in_memory_table
 from tests.records.reader import read
 
-UNHURRIED = partial(settings, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is fine
 DAY = Window(datetime(2013, 1, 7, tzinfo=UTC), datetime(2013, 1, 8, tzinfo=UTC))
 NUMERIC = ("x", "air temp", 'the "and" of 1 < 2', "7")
 CATEGORICAL = ("k", "paid by, or {in}", "or", "is missing")
@@ -111,13 +109,13 @@ def test_what_could_be_misread_is_read_right_in_all_three_forms(
     assert by_sentence(wanted, rows) == by_mask(wanted, rows) == by_engine(wanted, rows) == keys
 
 
-@UNHURRIED(max_examples=25)
+@settings(max_examples=25)
 @given(slices_and_rows())
 def test_the_mask_the_filter_and_the_sentence_select_the_same_rows(case: tuple[Slice, pd.DataFrame]) -> None:
     assert by_sentence(*case) == by_mask(*case) == by_engine(*case)
 
 
-@UNHURRIED(max_examples=200)
+@settings(max_examples=200)
 @given(slices_and_rows())
 def test_the_mask_and_the_sentence_select_the_same_rows(case: tuple[Slice, pd.DataFrame]) -> None:
     assert by_sentence(*case) == by_mask(*case)

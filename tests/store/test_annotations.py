@@ -124,7 +124,7 @@ PULLS = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(PULLS)
 def test_after_any_pulls_each_task_has_what_was_pulled_for_it_last(
     asked: Ledger, pulls: list[tuple[set[int], dict[int, tuple[int, str]]]]

@@ -51,7 +51,7 @@ def refusal(url: str) -> DriftloopError:
 def test_an_address_that_cannot_be_a_ledger_is_bad_settings(url: str) -> None:
     error = refusal(url)
     assert isinstance(error, BadSettings)
-    assert "write sqlite:///FILE or postgresql://" in str(error)
+    assert "postgresql://USER@HOST:PORT/DATABASE" in str(error)
 
 
 def test_a_server_that_is_not_there_is_down() -> None:
@@ -60,7 +60,17 @@ def test_a_server_that_is_not_there_is_down() -> None:
         port = taken.getsockname()[1]
         error = refusal(f"postgresql://ada:{HIDDEN}@127.0.0.1:{port}/loop?sslpassword=s3cret")
     assert isinstance(error, ServiceDown)
-    assert f"the ledger postgresql://ada@127.0.0.1:{port}/loop cannot be reached" in str(error)
+    assert f"the ledger postgresql://127.0.0.1:{port}/loop cannot be reached" in str(error)
+
+
+@pytest.mark.parametrize("password", ["50%off", "off/50", "off#50", "off?50", "x@off", "x?a=off", "off@50/x"])
+def test_no_part_of_an_odd_password_is_told(password: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        error = refusal(f"postgresql://ada:{password}@127.0.0.1:{taken.getsockname()[1]}/l")
+    assert "off" not in "".join(traceback.format_exception(error))
+    understood = password.count("@") == 0 and "=" not in password
+    assert isinstance(error, ServiceDown if understood else BadSettings)
 
 
 def test_a_ledger_does_not_show_its_password(tmp_path: Path) -> None:
@@ -71,7 +81,7 @@ def test_a_ledger_does_not_show_its_password(tmp_path: Path) -> None:
     database = Database(f"postgresql://ada:{HIDDEN}@db/loop")
     shown = repr([database, Ledger(database), AdvisoryLocks(database), vars(database)])
     assert "s3cret" not in shown
-    assert "ada@db/loop" in shown
+    assert "db/loop" in shown
 
 
 @pytest.mark.services

@@ -45,3 +45,14 @@ def test_a_model_has_at_most_one_champion(ledger: Ledger) -> None:
     assert ledger.generations.champion(MODEL) == generation(1, "champion")
     ledger.generations.set_status(MODEL, 1, "champion")
     assert ledger.generations.champion(MODEL) == generation(1, "champion")
+
+
+def test_a_digest_that_an_older_driftloop_did_not_keep_is_noted_once(ledger: Ledger) -> None:
+    ledger.generations.save(generation(1, "champion"))
+    for _ in range(2):
+        ledger.generations.note_digest(MODEL, 1, "0a" * 32)
+    assert ledger.generations.champion(MODEL) == replace(generation(1, "champion"), digest="0a" * 32)
+    with pytest.raises(Conflict, match="has the digest '0a0a0a0a0a0a', not 'ffffffffffff'; restore its files"):
+        ledger.generations.note_digest(MODEL, 1, "f" * 64)
+    with pytest.raises(NotFound, match="has no generation 2"):
+        ledger.generations.note_digest(MODEL, 2, "f" * 64)

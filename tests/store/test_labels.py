@@ -3,7 +3,7 @@ import pytest
 from records.errors import BadData, NotFound
 from records.label import StoredLabel
 from store.ledger import Ledger
-from tests.store.examples import MODEL, comparison, label, request, week
+from tests.store.examples import MODEL, comparison, generation, label, request, week
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def test_a_label_of_a_row_that_was_not_asked_in_the_window_is_refused(asked: Led
 
 def test_the_training_manifest_says_who_learned_from_which_label(asked: Ledger) -> None:
     asked.labels.save(MODEL, week(0), (label("a"), label("b")))
-    for generation, keys in ((2, ["a", "b"]), (3, ["b"]), (3, ["b"])):
-        asked.labels.use(MODEL, keys, generation)
+    for number, keys in ((2, ["a", "b"]), (3, ["b"]), (3, ["b"])):
+        asked.generations.save(generation(number), taught_by=keys)
     assert [item.trained for item in asked.labels.of(MODEL)] == [(2,), (2, 3)]
-    asked.labels.use(MODEL, ["a"], 2)
-    assert [item.trained for item in asked.labels.of(MODEL)] == [(2,), (3,)]
     with pytest.raises(NotFound, match="row 'z' of 'flights' was never asked"):
-        asked.labels.use(MODEL, ["a", "z"], 2)
+        asked.generations.save(generation(4), taught_by=["a", "z"])
+    assert [one.number for one in asked.generations.all(MODEL)] == [2, 3]
+    assert [item.trained for item in asked.labels.of(MODEL)] == [(2,), (2, 3)]
 
 
 def test_looks_count_the_finished_comparisons_with_a_champion(ledger: Ledger) -> None:

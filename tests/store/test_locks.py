@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 import threading
@@ -5,10 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from records.drift import Alarm
-from records.errors import Conflict
+from records.errors import Conflict, LockLost
 from store.ledger import Ledger, open_ledger
 from tests.store.examples import MODEL, alarm, week
 
@@ -107,3 +109,58 @@ def test_two_databases_of_one_server_do_not_share_their_locks(postgres_url: Call
     one, other = open_ledger(postgres_url()), open_ledger(postgres_url())
     with one.lock("x"), other.lock("x"), pytest.raises(Conflict):
         one.lock("x").__enter__()
+
+
+def lose(ledger: Ledger, url: str) -> None:
+    """Take every lock away, as a restart of the server does, or a person who tidies up the folder."""
+    if ledger.database.file:
+        shutil.rmtree(f"{ledger.database.file}.locks")
+        return
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        mine = "datname = current_database() AND application_name = 'driftloop lock'"
+        ended = connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine}".encode())
+        assert ended.fetchall() == [(True,)]
+
+
+def finish(ledger: Ledger, number: int, evidence: float, *, meanwhile: Callable[[], None]) -> None:
+    with ledger.steps.claim(MODEL, week(number), "alarm") as claim:
+        meanwhile()
+        claim.finish(alarm(week(number), evidence=evidence))
+
+
+def test_a_lock_that_was_lost_is_told_when_asked_and_at_the_end_of_the_block(ledger: Ledger, ledger_url: str) -> None:
+    lock = ledger.lock("x")
+    held = lock.__enter__()
+    held.check()
+    lose(ledger, ledger_url)
+    with ledger.lock("x") as other:
+        other.check()
+        with pytest.raises(LockLost, match="the lock 'x' was lost, and another may have run meanwhile; run again"):
+            held.check()
+        with pytest.raises(LockLost):
+            lock.__exit__(None, None, None)
+        with pytest.raises(Conflict, match="another process still holds 'x'"):  # it is not taken from its new holder
+            ledger.lock("x").__enter__()
+
+
+def test_what_the_block_raised_is_not_hidden_by_a_lost_lock(ledger: Ledger, ledger_url: str) -> None:
+    def fail() -> None:
+        lose(ledger, ledger_url)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        finish(ledger, 0, 3.5, meanwhile=fail)
+
+
+def test_a_step_that_lost_its_lock_is_kept_unless_another_was_quicker(ledger: Ledger, ledger_url: str) -> None:
+    with pytest.raises(LockLost):
+        finish(ledger, 0, 3.5, meanwhile=lambda: lose(ledger, ledger_url))
+    assert ledger.steps.get(MODEL, week(0), "alarm", Alarm) == alarm(week(0), evidence=3.5)
+
+    def overtaken() -> None:
+        lose(ledger, ledger_url)
+        finish(ledger, 1, 4.5, meanwhile=lambda: None)
+
+    with pytest.raises(Conflict, match="was finished before; use that record"):
+        finish(ledger, 1, 3.5, meanwhile=overtaken)
+    assert ledger.steps.get(MODEL, week(1), "alarm", Alarm) == alarm(week(1), evidence=4.5)

@@ -53,6 +53,17 @@ def test_the_same_intent_again_is_the_same_intent_and_another_one_waits(three: L
         three.promotions.intend(MODEL, generation=3, previous=1, why="it gains", verdict=PROMOTE)
 
 
+def test_a_change_is_told_once(three: Ledger) -> None:
+    intent = three.promotions.intend(MODEL, generation=2, previous=1, why="it gains", verdict=PROMOTE)
+    three.promotions.confirm(intent)
+    assert three.promotions.history(MODEL)[0].told_at is None
+    three.promotions.tell(intent)
+    told_at = three.promotions.history(MODEL)[0].told_at
+    assert told_at is not None
+    three.promotions.tell(intent)
+    assert three.promotions.history(MODEL)[0].told_at == told_at
+
+
 def test_an_intent_against_another_champion_is_refused(three: Ledger) -> None:
     with pytest.raises(Conflict, match="the champion of 'flights' is generation 1, not 3"):
         three.promotions.intend(MODEL, generation=2, previous=3, why="", verdict=PROMOTE)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -108,4 +109,31 @@ def test_an_older_ledger_keeps_what_it_holds(ledger_url: str, monkeypatch: pytes
     assert (item.project, item.task_ids, item.n_answered, item.gone) == (7, (("a", 11),), 1, ())
     (said,) = ledger.annotations.of("late", item.request.window)
     assert (said.answer, said.origin) == ("yes", None)
+    ledger.close()
+
+
+def test_changes_of_champion_before_the_ledger_knew_of_telling_count_as_told(
+    ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(store.revision, "REVISION", "0004")
+        open_ledger(ledger_url).close()
+    engine = create_engine(ledger_url)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO generations (model, number, status, mlflow_run_id, version, snapshot, body, saved_at)"
+                " VALUES ('late', 1, 'champion', 'run', '1', 'digest', '{}', '2024-01-08 00:00:00.000000')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO promotions (id, model, generation, why, state, intended_at, settled_at) VALUES"
+                " (1, 'late', 1, 'why', 'confirmed', '2024-01-08 00:00:00.000000', '2024-01-08 00:00:01.000000')"
+            )
+        )
+    engine.dispose()
+    ledger = open_ledger(ledger_url)
+    (change,) = ledger.promotions.history("late")
+    assert change.told_at == change.settled_at == datetime(2024, 1, 8, 0, 0, 1, tzinfo=UTC)
     ledger.close()

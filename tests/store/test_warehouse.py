@@ -194,7 +194,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(table: ProductionTa
 KEYS = st.lists(st.sampled_from([None, *(f"k{number}" for number in range(800))]), min_size=1, max_size=900)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(KEYS, st.integers(1, 40), st.integers(0, 3))
 def test_looking_at_the_lowest_hashes_first_changes_no_sample(
     keys: list[str | None], n_rows: int, n_heavy: int
@@ -223,7 +223,7 @@ CONDITIONS = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(CONDITIONS, min_size=1, max_size=3))
 def test_any_slice_selects_the_same_rows_in_the_engine_as_in_memory(conditions: list[Condition]) -> None:
     rows = expected()

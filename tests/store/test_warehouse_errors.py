@@ -34,7 +34,7 @@ def test_a_file_that_holds_something_else_is_bad_data(name: str, tmp_path: Path)
 
 
 def test_an_address_of_another_kind_is_bad_settings_without_its_password(tmp_path: Path) -> None:
-    with pytest.raises(BadSettings, match="mysql://ada@db/loop") as raised:
+    with pytest.raises(BadSettings, match="mysql://db/loop") as raised:
         open_table("mysql://ada:s3cret@db/loop", SCHEMA)
     assert "s3cret" not in str(raised.value)
     (tmp_path / "flights.xlsx").touch()
@@ -101,6 +101,32 @@ def test_a_server_that_is_not_there_is_down_and_its_password_stays_secret() -> N
             table.check()
     told = "".join(traceback.format_exception(raised.value)) + repr(table) + str(raised.value)
     assert "s3cret" not in told
+
+
+@pytest.mark.parametrize("password", ["50%off", "off/50", "off#50", "off?50", "x@off", "x?a=off", "off@50/x"])
+def test_no_part_of_an_odd_password_is_told(password: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        table = open_table(f"postgresql://ada:{password}@127.0.0.1:{taken.getsockname()[1]}/l", SCHEMA, table="flights")
+        with pytest.raises((ServiceDown, BadSettings)) as raised:
+            table.check()
+    told = "".join(traceback.format_exception(raised.value)) + repr(table)
+    assert "off" not in told
+    understood = password.count("@") == 0 and "=" not in password
+    assert isinstance(raised.value, ServiceDown if understood else BadSettings)
+
+
+@pytest.mark.services
+def test_an_odd_password_opens_the_table(postgres_url: Callable[[], str]) -> None:
+    """The server trusts everybody: what counts is that user, password and place are told apart."""
+    url = sa.make_url(postgres_url())
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        flights().to_sql("flights", connection, index=False)
+    engine.dispose()
+    for password in ("50%off", "off/50", "off#50", "off?50", "off%4050"):
+        address = f"postgresql://postgres:{password}@127.0.0.1:{url.port}/{url.database}"
+        assert open_table(address, SCHEMA, table="flights").facts(WEEK).n_rows
 
 
 @pytest.mark.services

@@ -59,7 +59,7 @@ RECORDS: list[Any] = [
 
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: str(getattr(kind, "__name__", kind)))
 def test_every_record_comes_back_as_it_was(kind: Any) -> None:
-    @settings(max_examples=25, deadline=None, database=None)
+    @settings(max_examples=25, database=None)
     @given(st.from_type(kind))
     def comes_back(record: Any) -> None:
         assert repr(decode(kind, encode(record))) == repr(record)  # unlike ==, repr calls NaN equal to NaN
