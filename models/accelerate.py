@@ -25,6 +25,8 @@ ESTIMATORS = ("random_forest", "extra_trees", "linear", "neighbors", "support_ve
 N_TREES = 100
 MOST_SUPPORTED = 10_000
 """From how many rows support vectors learn at most: what they take grows with the square of it."""
+FEW_SUPPORTED = 1_000
+"""From how many they learn at most as one candidate among many."""
 _ONE_AT_A_TIME = threading.RLock()  # the level of sklearnex's logger is shared by every thread
 _GIVEN: ContextVar[int | None] = ContextVar("cores given", default=None)
 
@@ -109,13 +111,13 @@ def bounded(cores: int | None) -> Iterator[None]:
         _GIVEN.reset(given)
 
 
-def most_rows(model: object) -> int | None:
-    """Return from how many rows an estimator learns at most, None where there is no limit.
+def learns_from_few(model: object) -> bool:
+    """Whether what an estimator takes grows with the square of the rows it learns from.
 
-    >>> most_rows(estimator("support_vectors", "regression", seed=0, accelerated=False))
-    10000
+    >>> learns_from_few(estimator("support_vectors", "regression", seed=0, accelerated=False))
+    True
     """
-    return MOST_SUPPORTED if type(_inner(model)).__name__ in ("SVC", "SVR") else None
+    return type(_inner(model)).__name__ in ("SVC", "SVR")
 
 
 def is_accelerated(step: object) -> bool:

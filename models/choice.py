@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.parallel import Parallel, delayed
 
-from models.accelerate import bounded
+from models.accelerate import FEW_SUPPORTED, bounded
 from models.judges import Judges
 from models.lessons import Lessons
 from models.pipeline import member
@@ -73,7 +73,7 @@ def try_out(
     candidates = [
         Candidate(recipe, name)
         for recipe in RECIPES
-        if recipe != SNAPSHOT
+        if recipe != SNAPSHOT and lessons.tell_apart(recipe)
         for name in (estimators if not recipe.corrects else correctors(estimators))
     ]
     jobs = (
@@ -88,8 +88,8 @@ def try_out(
 
 
 def correctors(estimators: Sequence[str]) -> list[str]:
-    """The estimators that learn to correct another from labels alone: the cheap ones among the first of them."""
-    return [name for name in estimators if name in ("linear", "random_forest")] or list(estimators[:1])
+    """The estimators that learn to correct another from labels alone: all but boosting, unless there is no other."""
+    return [name for name in estimators if name != "boosting"] or list(estimators[:1])
 
 
 def snapshot_model(
@@ -99,7 +99,7 @@ def snapshot_model(
     X, y, weights = lessons.training_set(SNAPSHOT)
     model = member(schema, lessons.prepared, name, seed=seed, accelerated=accelerated, n_trees=n_trees)
     with one_thread(name):
-        teach(model, X, y, weights, schema, seed=seed, every_class=True)
+        teach(model, X, y, weights, schema, seed=seed, every_class=True, most=FEW_SUPPORTED)
     return model
 
 
@@ -128,7 +128,7 @@ def _cross_validated(
         model = member(schema, lessons.prepared, name, seed=seed, corrected=corrected, n_trees=N_TREES, n_jobs=1)
         try:
             with one_thread(name):
-                teach(model, X, y, weights, schema, seed=seed, every_class=True)
+                teach(model, X, y, weights, schema, seed=seed, every_class=True, most=FEW_SUPPORTED)
         except BadData:  # a fold's labels alone may know too little
             on_labels[fold == k] = np.nan
             continue

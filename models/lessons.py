@@ -1,5 +1,6 @@
 """What there is to learn from, as matrices: old rows, the same rows moved to today, and labels."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +25,8 @@ class Lessons:
     """Rows to learn from, prepared once for all candidates; `prepared` is fitted on the old rows and the labels.
 
     `old`, `moved` (n_old, n_columns) and `new` (n_labels, n_columns) are matrices, `old_answers` and `new_answers` what
-    is true of them, `own` the weights of the old rows, `likeness` how much commoner each is today, `ages` (n_labels,)
-    how many windows ago a label was taken.
+    was and is true of them, `own` the weights of the old rows, `likeness` how much commoner each is today, `holds`
+    whose answers are still true, `ages` (n_labels,) how many windows ago a label was taken.
     """
 
     prepared: ColumnTransformer
@@ -36,8 +37,13 @@ class Lessons:
     new_answers: NDArray[np.generic]
     own: Floats
     likeness: Floats
+    holds: NDArray[np.bool_]
     ages: Floats
     balance: bool
+
+    def tell_apart(self, recipe: Recipe) -> bool:
+        """Whether a recipe makes another training set of these rows than those without `holding` do."""
+        return not recipe.holding or bool(self.holds.any() and not self.holds.all())
 
     def prepare(self, rows: pd.DataFrame, schema: Schema) -> Floats:
         """Return other rows as a matrix like these, (n_rows, n_columns)."""
@@ -49,7 +55,12 @@ class Lessons:
         """Return rows, answers and weights by a recipe, from the labels `taken` (all by default)."""
         taken = np.ones(len(self.new), dtype=bool) if taken is None else taken
         old_weights, new_weights = row_weights(
-            recipe, self.own, int(taken.sum()), likeness=self.likeness, ages=self.ages[taken]
+            recipe,
+            self.own,
+            int(taken.sum()),
+            likeness=self.likeness,
+            holds=self.holds,
+            ages=self.ages[taken],
         )
         X = np.vstack([self.moved if recipe.moved else self.old, self.new[taken]])
         y = np.concatenate([self.old_answers, self.new_answers[taken]])
@@ -57,9 +68,17 @@ class Lessons:
         return X, y, balanced(y, weights) if self.balance else weights
 
 
-def lessons(old: pd.DataFrame, labelled: pd.DataFrame, batch: pd.DataFrame, schema: Schema, how: How) -> Lessons:
+def lessons(
+    old: pd.DataFrame,
+    labelled: pd.DataFrame,
+    batch: pd.DataFrame,
+    schema: Schema,
+    how: How,
+    gone: Collection[str] = (),
+) -> Lessons:
     """Prepare old rows in order of time and labels; `batch` are rows of today, whose answers need not be known.
 
+    `gone` are the keys of old rows whose answers are true no more.
     Without a batch nothing is known of today: old rows are neither weighed by their likeness nor moved, and labels do
     not age.
     """
@@ -83,6 +102,7 @@ def lessons(old: pd.DataFrame, labelled: pd.DataFrame, batch: pd.DataFrame, sche
         labelled[schema.target].to_numpy(),
         own_weights(old, schema),
         importance(X_old, matrix(few), seed=how.seed) if is_shifted else np.ones(len(old)),
+        ~old[schema.row_key].isin(gone).to_numpy(dtype=bool),
         ages_of(labelled, few, schema, window=how.window),
         how.balance and schema.task == "classification",
     )

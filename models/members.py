@@ -1,7 +1,7 @@
 """Make one pipeline of the chosen candidates: each is fitted on everything, they are averaged and put right."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-from models.accelerate import record_engines
+from models.accelerate import FEW_SUPPORTED, record_engines
 from models.average import averaged
 from models.choice import Candidate
 from models.how import How
@@ -63,18 +63,19 @@ def assemble(
     chosen: Chosen,
     how: How,
     tell: Count,
+    gone: Collection[str] = (),
 ) -> tuple[Pipeline, FitRecord, pd.DataFrame]:
     """Return the pipeline, its record, and the rows that taught it with the `weight` of each.
 
-    It learns from all labels and at most 50 000 snapshot rows. A row counts for a member by the member's share; where
-    that corrects a model of the snapshot, for both.
+    It learns from all labels and at most 50 000 snapshot rows; `gone` are the keys of those whose answers are true no
+    more. A row counts for a member by the member's share; where that corrects a model of the snapshot, for both.
     """
     begun = time.perf_counter()
     old = still_old(snapshot, labelled, schema)
     if len(old) > MEMBER_ROWS:
         drawn = np.random.default_rng(how.seed).permutation(len(old))[:MEMBER_ROWS]
         old = old.iloc[np.sort(drawn)]
-    ground = lessons(old, labelled, now, schema, how)
+    ground = lessons(old, labelled, now, schema, how, gone)
     members = _fit(ground, schema, chosen, how, tell)
     pipeline = Pipeline([("prepare", ground.prepared), *_model(ground, members, schema, chosen)])
     seconds = time.perf_counter() - begun
@@ -150,7 +151,7 @@ def _taught(
         schema, ground.prepared, candidate.estimator, seed=how.seed, corrected=corrected, accelerated=accelerated
     )
     with one_thread(candidate.estimator), record_engines(Pipeline([("model", learner(one))])) as heard:
-        n_rows = teach(one, X, y, weights, schema, seed=how.seed, every_class=True)
+        n_rows = teach(one, X, y, weights, schema, seed=how.seed, every_class=True, most=FEW_SUPPORTED)
     engines.extend(replace(engine, step=name) for engine in heard())
     return one, n_rows, weights
 

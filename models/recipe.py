@@ -27,8 +27,9 @@ class Recipe:
     label never counts as more than `most_copies` mean snapshot rows: a forest takes copies of a row for evidence.
     Without snapshot rows each counts four times, so that leaves of ten rows can be small. A label's weight is halved
     for every `halving` windows of its age. `like_now` weighs snapshot rows by how common rows like them are today;
-    `moved` moves their numbers to where they would lie today (both in `models.shift`). `corrects` hands on what the
-    snapshot's own model says as one more column, and labels alone teach what to make of it.
+    `moved` moves their numbers to where they would lie today (both in `models.shift`). `holding` leaves out old rows
+    whose answers hold no more, as those inside the slices where people answered otherwise: there labels alone count.
+    `corrects` hands on what the snapshot's own model says as one more column; labels alone teach what to make of it.
 
     With 5 % of each of ten windows labelled at random, a forest (leaves of 20 rows) had on Elec2 / NOAA weather a mean
     Brier loss of .201 / .160 without labels, .174 / .155 with labels at half the snapshot's weight, .170 / .154 with at
@@ -42,6 +43,7 @@ class Recipe:
     halving: float = float("inf")
     like_now: bool = False
     moved: bool = False
+    holding: bool = False
     corrects: bool = False
 
 
@@ -55,6 +57,8 @@ RECIPES = (
     LIGHT,
     Recipe("all data, loud labels", kept_share=1.0, label_weight=4.0, most_copies=40.0, halving=1.5),
     Recipe("labels alone", kept_share=0.0, label_weight=1.0),
+    Recipe("latest labels alone", kept_share=0.0, label_weight=1.0, halving=1.5),
+    Recipe("all data that still hold", kept_share=1.0, label_weight=1.0, halving=1.5, holding=True),
     Recipe("like today", kept_share=1.0, label_weight=0.5, halving=1.5, like_now=True),
     Recipe("moved to today", kept_share=1.0, label_weight=0.5, halving=1.5, moved=True),
     LIGHT_MOVED,
@@ -69,12 +73,14 @@ def row_weights(
     n_labels: int,
     *,
     likeness: Floats | None = None,
+    holds: NDArray[np.bool_] | None = None,
     ages: Floats | None = None,
 ) -> tuple[Floats, Floats]:
     """Return the weights of the snapshot's rows, in order of time, and of the labels; what does not stay weighs 0.
 
     `own` (n_old,) are weights the snapshot came with, `likeness` (n_old,) how much commoner rows like each are today,
-    `ages` (n_labels,) how many windows ago each label was. The mean over kept snapshot rows is 1.
+    `holds` (n_old,) whose answers still hold, `ages` (n_labels,) how many windows ago each label was. The mean over
+    kept snapshot rows is 1.
 
     >>> row_weights(Recipe("half", kept_share=0.5, label_weight=1.0), np.ones(4), 2)
     (array([0., 0., 1., 1.]), array([1., 1.]))
@@ -83,6 +89,9 @@ def row_weights(
     old = np.where(np.arange(len(own)) >= len(own) - n_kept, own, 0.0)
     if recipe.like_now and likeness is not None:
         old = old * likeness
+    if recipe.holding and holds is not None:
+        old = old * holds
+        n_kept = int(np.count_nonzero(old))
     if n_kept and old.sum() > 0:
         old = old / old.sum() * n_kept
     each = min(recipe.label_weight * n_kept / max(n_labels, 1), recipe.most_copies) if n_kept else ALONE

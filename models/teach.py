@@ -11,7 +11,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from models.accelerate import most_rows
+from models.accelerate import MOST_SUPPORTED, learns_from_few
 from models.recipe import positions
 from records.errors import BadData
 from records.schema import Schema
@@ -26,18 +26,19 @@ def teach(
     *,
     seed: int,
     every_class: bool = False,
+    most: int | None = None,
 ) -> int:
     """Fit a pipeline in place and return from how many rows, copies counted.
 
     With `every_class` one row of each class in `y` is taken even where its weight is 0, so that a classifier knows them
-    all. An estimator that learns from so many rows at most gets a random part of them. Raises `BadData` when the rows
-    cannot teach.
+    all. Support vectors get a random part of the rows where there are more than `most` (10 000). Raises `BadData` when
+    the rows cannot teach.
     """
     rows: NDArray[np.intp] = np.arange(len(y), dtype=np.intp)
     if weights is not None and not np.array_equal(weights, np.ones(len(y))):
         rows = positions(weights, n=max(round(float(weights.sum())), 1), seed=seed)
-    most = most_rows(pipeline[-1] if isinstance(pipeline, Pipeline) else pipeline)
-    if most is not None and len(rows) > most:
+    most = MOST_SUPPORTED if most is None else most
+    if len(rows) > most and learns_from_few(pipeline[-1] if isinstance(pipeline, Pipeline) else pipeline):
         rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
     if every_class and schema.task == "classification":
         _, first = np.unique(y.astype(str), return_index=True)

@@ -124,9 +124,9 @@ def challenge(
     one that loses least on the labels, weighted by 1 / inclusion, and half is steady (`models.shares.shares`). A
     candidate that forgets is passed over: its loss on snapshot rows set aside may exceed that of the best estimator
     taught by the snapshot alone by at most `forgetting`; if all do, the one that forgets least is taken. `still_true`
-    says which snapshot rows' answers hold (all by default); only they are set aside. Neither audit rows nor the holdout
-    choose, and as the choice is a little optimistic, audit labels judge it. With fewer than 12 labels nothing can be
-    chosen: the first estimator on "all data" is taken.
+    says which snapshot rows' answers hold (all by default): only they are set aside, and where some do not, one recipe
+    leaves those out. Neither audit rows nor the holdout choose, and as the choice is a little optimistic, audit labels
+    judge it. With fewer than 12 labels nothing can be chosen: the first estimator on "all data" is taken.
 
     The members of the average then learn from all labels and at most 50 000 snapshot rows (`models.members.assemble`);
     with serving "stock" they are fitted by plain scikit-learn. Where the labels clearly show that its chances are too
@@ -139,14 +139,16 @@ def challenge(
     how = How(loss, seed, serving, balance, window)
     tell: Count = count or (lambda *_: None)
     now = batch if batch is not None else labelled.head(0)
+    true = np.ones(len(snapshot_train), dtype=bool) if still_true is None else still_true
+    gone = snapshot_train.loc[~true, schema.row_key].tolist()
     reached: tuple[tuple[str, str], ...] = ()
     if len(labelled) < FEWEST_LABELS:
         chosen = Chosen(((Candidate(RECIPES[0], estimators[0]), 1.0),))
         why = f"default: {len(labelled)} labels are too few to choose"
         records: tuple[FitRecord, ...] = ()
     else:
-        aside, rest = _set_aside(snapshot_train, still_true, schema, seed)
-        ground = lessons(rest, labelled, now, schema, how)
+        aside, rest = _set_aside(snapshot_train, true, schema, seed)
+        ground = lessons(rest, labelled, now, schema, how, gone)
         X_aside = ground.prepare(aside, schema)
         judging = judges(labelled, aside, X_aside, ground, schema, loss=loss, seed=seed)
         trials = try_out(ground, X_aside, estimators, judging, seed=seed, cores=cores or _cores(), count=tell)
@@ -162,7 +164,7 @@ def challenge(
         why = f"{len(labelled)} labels in 3 folds"
         reached = average(able, counted, judging, alone)
         records = candidates(trials, ground, judging, alone, dict(chosen.shares), how)
-    pipeline, record, taught = assemble(snapshot_train, holdout, labelled, now, schema, chosen, how, tell)
+    pipeline, record, taught = assemble(snapshot_train, holdout, labelled, now, schema, chosen, how, tell, gone)
     record = replace(record, params=(*record.params, *reached, ("chosen by", why)))
     return Challenge(pipeline, record, records or (record,), taught)
 
@@ -200,11 +202,10 @@ def _cores() -> int:
 
 
 def _set_aside(
-    snapshot: pd.DataFrame, still_true: NDArray[np.bool_] | None, schema: Schema, seed: int
+    snapshot: pd.DataFrame, true: NDArray[np.bool_], schema: Schema, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows that tell what was forgotten, and rows to learn from while choosing, both in order of time."""
     order = np.random.default_rng(seed).permutation(len(snapshot))
-    true = np.ones(len(snapshot), dtype=bool) if still_true is None else still_true
     aside = order[true[order]][: min(ASIDE_ROWS, len(order) // 4)]
     rest = order[~np.isin(order, aside)][:CHOICE_ROWS]
     kept, old = (snapshot.iloc[rows].sort_values(schema.time, kind="stable") for rows in (aside, rest))

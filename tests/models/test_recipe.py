@@ -56,9 +56,11 @@ def test_kept_old_rows_weigh_one_on_average_and_ageing_takes_nothing_from_all_la
 ) -> None:
     generator = np.random.default_rng(seed)
     likeness, ages = generator.uniform(0.1, 3, n_old), generator.integers(0, 9, n_labels).astype(float)
-    old, labels = row_weights(recipe, np.ones(n_old), n_labels, likeness=likeness, ages=ages)
-    _, fresh = row_weights(recipe, np.ones(n_old), n_labels)
-    assert np.isclose(old.sum(), np.ceil(recipe.kept_share * n_old))
+    holds = generator.random(n_old) < 0.7
+    old, labels = row_weights(recipe, np.ones(n_old), n_labels, likeness=likeness, holds=holds, ages=ages)
+    _, fresh = row_weights(recipe, np.ones(n_old), n_labels, holds=holds)
+    assert np.isclose(old.sum(), holds.sum() if recipe.holding else np.ceil(recipe.kept_share * n_old))
+    assert not recipe.holding or not old[~holds].any()
     assert np.isclose(labels.sum(), fresh.sum())
     assert all(labels[ages == ages.min()] >= labels.max() - 1e-12)
 

@@ -119,6 +119,6 @@ def test_a_label_that_was_hard_to_draw_counts_more_in_the_choice() -> None:
         assert found.argmax() == best
 
 
-def test_cheap_estimators_correct_where_there_are_some() -> None:
-    assert correctors(("extra_trees", "linear", "boosting")) == ["linear"]
-    assert correctors(("boosting", "extra_trees")) == ["boosting"]
+def test_boosting_corrects_only_where_there_is_no_other() -> None:
+    assert correctors(("extra_trees", "linear", "boosting")) == ["extra_trees", "linear"]
+    assert correctors(("boosting",)) == ["boosting"]
