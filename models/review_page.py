@@ -20,6 +20,8 @@ from records.generation import FitRecord
 from records.review import Link, Review, ShadowScore
 from records.window import Window
 
+UNKNOWN = "–"
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -124,7 +126,7 @@ def render(review: Review, *, style: str, state: str) -> str:
         still=[one for one in columns if not one.drifted],
         slices=review.slices,
         crowd=figures.crowd if figures else None,
-        candidates=[_candidate(one, review.generation.fit) for one in review.candidates],
+        candidates=_candidates(review),
         tried=any("share" in dict(one.params) for one in review.candidates),
         engine_notes=engine_notes(review.generation.fit, review.generation.number, review.rival, rival),
         gains=gains,
@@ -200,16 +202,24 @@ def _tiles(review: Review) -> list[RegimeComparison]:
     return [min(kind, key=lambda one: one.gain.low) for kind in kinds if kind]
 
 
+def _candidates(review: Review) -> list[_Candidate]:
+    """The largest share first, then the least loss on labels; what was not cross-validated keeps its order."""
+    found = [_candidate(one, review.generation.fit) for one in review.candidates]
+    if any(UNKNOWN in (one.share, one.cv) for one in found):
+        return found
+    return sorted(found, key=lambda one: (-float(one.share), float(one.cv)))
+
+
 def _candidate(one: FitRecord, chosen: FitRecord) -> _Candidate:
     params = dict(one.params)
     return _Candidate(
         estimator=one.estimator,
         recipe=one.recipe,
-        cv=params.get("cross-validated loss", "–"),
-        share=params.get("share", "–"),
+        cv=params.get("cross-validated loss", UNKNOWN),
+        share=params.get("share", UNKNOWN),
         old=old_loss(one),
         holdout=held_loss(one),
-        forgotten=params.get("forgotten", "–"),
+        forgotten=params.get("forgotten", UNKNOWN),
         seconds=one.fit_seconds,
         engine="accelerated" if any(engine.accelerated for engine in one.engines) else "stock",
         chosen=is_chosen(one, chosen),

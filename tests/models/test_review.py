@@ -60,6 +60,19 @@ def test_every_candidate_with_a_share_of_the_average_is_marked_with_it():
     assert rows == [("chosen", "random_forest", "0.75"), ("chosen", "linear", "0.25"), ("", "boosting", "0.00")]
 
 
+def test_chosen_candidates_are_shown_and_the_others_are_folded_away_the_best_first():
+    one = review()
+    again = (
+        one.candidates[2],
+        replace(one.candidates[2], params=(("cross-validated loss", "0.18500"), ("share", "0.00"))),
+    )
+    page = page_of(replace(one, candidates=(*again, *one.candidates[1::-1])))
+    table = page[page.index('id="candidates"') : page.index('id="shadow"')]
+    shown, folded = table.split("<details><summary>2 more that were tried, the best on labels first</summary>")
+    assert re.findall(r"cv:\">([\d.]+)<", shown) == ["0.17000", "0.18000"]
+    assert re.findall(r"cv:\">([\d.]+)<", folded) == ["0.18500", "0.19000"]
+
+
 def test_candidates_of_an_adopted_generation_have_their_holdout_loss_and_the_one_of_its_name_is_marked():
     one = review()
     fits = tuple(FitRecord(kind, "snapshot", (), (), 0.2, "brier", 0.211) for kind in ("linear", "random_forest"))
