@@ -12,7 +12,9 @@ PURE := records monitors labeling models store
 ROOMS := $(PURE) flows
 SYNCED := .venv/.synced
 STUDIO_SYNCED := deploy/label-studio/.venv/.synced
-SPREAD := -n auto --maxprocesses 4 --dist loadfile
+# Tests wait for services half of the time, so there is one worker more than cores; four at most, for the services' sake.
+WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n + 1 : 4)))
+SPREAD := -n $(WORKERS) --dist loadfile
 TEMPLATE := .local/label-studio-template/label_studio.sqlite3
 
 export PYTHONUNBUFFERED := 1
@@ -34,7 +36,7 @@ down: $(SYNCED) ## Stop what `make up` started
 status: $(SYNCED) ## Show what `make up` started
 	$(PYTHON) -m deploy.stack status $(ARGS)
 
-test: install ## Run every test, a file of them per core at a time (at most four: each starts services of its own)
+test: install ## Run every test, a few files of them at a time (each starts services of its own)
 ifdef ARGS
 	$(PYTHON) -m pytest $(ARGS)
 else
