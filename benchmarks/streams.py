@@ -17,7 +17,7 @@ from benchmarks.stream_rows import N_WINDOWS, Stream, as_stream, read_stream
 from benchmarks.stream_score import FLOOR, recovered_gain
 
 ABOUT = "What a few labels regain on a stream, against none, random ones on schedule, and every label."
-ESTIMATORS = ("random_forest", "extra_trees", "linear", "support_vectors", "boosting")
+ESTIMATORS = ("random_forest", "extra_trees", "linear", "boosting")
 QUICK_ESTIMATORS = ("random_forest", "linear")
 
 

@@ -122,7 +122,7 @@ class Training(_Part):
     estimators: Annotated[
         tuple[Literal["random_forest", "extra_trees", "linear", "neighbors", "support_vectors", "boosting"], ...],
         Field(min_length=1),
-    ] = ("random_forest", "extra_trees", "linear", "support_vectors", "boosting")
+    ] = ("random_forest", "extra_trees", "linear", "boosting")
     loss: Literal["brier", "log", "zero_one", "cost", "squared", "absolute"] | None = None
     serving: Literal["accelerated", "stock"] = "accelerated"
     holdout_share: Annotated[float, Field(gt=0, lt=1)] = 0.25

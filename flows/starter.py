@@ -56,7 +56,7 @@ question = "Is this transaction fraudulent?"   # what a labeler is asked about e
 # second_look = true                  # ask once more about rows that people disagree on
 
 [training]
-# estimators = ["random_forest", "extra_trees", "linear", "support_vectors", "boosting"]    # also "neighbors"
+# estimators = ["random_forest", "extra_trees", "linear", "boosting"]    # also "neighbors", "support_vectors"
 # loss = "brier"                      # brier, log, zero_one, cost; for a regression squared, absolute
 # serving = "accelerated"             # or "stock": models that need scikit-learn alone
 # holdout_share = 0.25                # of the training data, by a hash of the row key
