@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.parallel import Parallel, delayed
 
-from models.accelerate import FEW_SUPPORTED, bounded
+from models.accelerate import bounded
 from models.judges import Judges
 from models.lessons import Lessons
 from models.pipeline import member
 from models.predictions import of_matrix
 from models.recipe import RECIPES, SNAPSHOT, Recipe
-from models.teach import one_thread, teach
+from models.teach import teach_one_of_many
 from records.errors import BadData
 from records.schema import Schema
 
@@ -73,7 +73,7 @@ def try_out(
     candidates = [
         Candidate(recipe, name)
         for recipe in RECIPES
-        if recipe != SNAPSHOT and lessons.tell_apart(recipe)
+        if recipe != SNAPSHOT and lessons.has_use_for(recipe)
         for name in (estimators if not recipe.corrects else correctors(estimators))
     ]
     jobs = (
@@ -98,8 +98,7 @@ def snapshot_model(
     """Return the estimator of that name taught by the old rows alone."""
     X, y, weights = lessons.training_set(SNAPSHOT)
     model = member(schema, lessons.prepared, name, seed=seed, accelerated=accelerated, n_trees=n_trees)
-    with one_thread(name):
-        teach(model, X, y, weights, schema, seed=seed, every_class=True, most=FEW_SUPPORTED)
+    teach_one_of_many(model, name, X, y, weights, schema, seed=seed)
     return model
 
 
@@ -127,8 +126,7 @@ def _cross_validated(
         X, y, weights = lessons.training_set(recipe, fold != k)
         model = member(schema, lessons.prepared, name, seed=seed, corrected=corrected, n_trees=N_TREES, n_jobs=1)
         try:
-            with one_thread(name):
-                teach(model, X, y, weights, schema, seed=seed, every_class=True, most=FEW_SUPPORTED)
+            teach_one_of_many(model, name, X, y, weights, schema, seed=seed)
         except BadData:  # a fold's labels alone may know too little
             on_labels[fold == k] = np.nan
             continue

@@ -41,8 +41,8 @@ class Lessons:
     ages: Floats
     balance: bool
 
-    def tell_apart(self, recipe: Recipe) -> bool:
-        """Whether a recipe makes another training set of these rows than those without `holding` do."""
+    def has_use_for(self, recipe: Recipe) -> bool:
+        """Whether a recipe can differ from the others here: leaving out what does not hold takes some that do not."""
         return not recipe.holding or bool(self.holds.any() and not self.holds.all())
 
     def prepare(self, rows: pd.DataFrame, schema: Schema) -> Floats:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-from models.accelerate import FEW_SUPPORTED, record_engines
+from models.accelerate import record_engines
 from models.average import averaged
 from models.choice import Candidate
 from models.how import How
@@ -18,7 +18,7 @@ from models.lessons import Lessons, lessons
 from models.pipeline import learner, member
 from models.recalibrate import recalibrated
 from models.recipe import SNAPSHOT, still_old
-from models.teach import one_thread, teach
+from models.teach import teach_one_of_many
 from models.told import agreement, holdout_loss, listed, settings
 from records.generation import FitRecord, StepEngine
 from records.schema import Schema
@@ -150,8 +150,8 @@ def _taught(
     one = member(
         schema, ground.prepared, candidate.estimator, seed=how.seed, corrected=corrected, accelerated=accelerated
     )
-    with one_thread(candidate.estimator), record_engines(Pipeline([("model", learner(one))])) as heard:
-        n_rows = teach(one, X, y, weights, schema, seed=how.seed, every_class=True, most=FEW_SUPPORTED)
+    with record_engines(Pipeline([("model", learner(one))])) as heard:
+        n_rows = teach_one_of_many(one, candidate.estimator, X, y, weights, schema, seed=how.seed)
     engines.extend(replace(engine, step=name) for engine in heard())
     return one, n_rows, weights
 

@@ -11,7 +11,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from models.accelerate import MOST_SUPPORTED, learns_from_few
+from models.accelerate import FEW_SUPPORTED, MOST_SUPPORTED, learns_from_few
 from models.recipe import positions
 from records.errors import BadData
 from records.schema import Schema
@@ -51,6 +51,25 @@ def teach(
     with _told(len(rows)):
         pipeline.fit(X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows], answers)
     return len(rows)
+
+
+def teach_one_of_many(
+    pipeline: Pipeline,
+    name: str,
+    X: NDArray[np.float64],
+    y: NDArray[np.generic],
+    weights: NDArray[np.float64],
+    schema: Schema,
+    *,
+    seed: int,
+) -> int:
+    """Fit a candidate or a member of an average, of the estimator `name`, in place and return from how many rows.
+
+    All must know every class, to be averaged; support vectors learn from 1 000 rows at most, as there are many to fit.
+    Raises `BadData` when the rows cannot teach.
+    """
+    with one_thread(name):
+        return teach(pipeline, X, y, weights, schema, seed=seed, every_class=True, most=FEW_SUPPORTED)
 
 
 def fit_preparation(prepared: ColumnTransformer, rows: pd.DataFrame) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from models.lessons import Lessons
 from models.naming import OLD_LOSS
 from models.pipeline import member
 from models.recipe import SNAPSHOT
-from models.teach import teach
+from models.teach import teach_one_of_many
 from records.generation import FitRecord, StepEngine
 
 Params = tuple[tuple[str, str], ...]
@@ -34,11 +34,11 @@ def candidates(
     on a few rows.
     """
     engines: dict[str, tuple[StepEngine, ...]] = {}
+    X, y, weights = ground.training_set(SNAPSHOT)
     for name in dict.fromkeys(trial.candidate.estimator for trial in trials):
-        X, y, weights = ground.training_set(SNAPSHOT)
         one = member(judging.schema, ground.prepared, name, seed=how.seed, n_trees=5)
         with record_engines(one) as heard:
-            teach(one, X, y, weights, judging.schema, seed=how.seed, every_class=True)
+            teach_one_of_many(one, name, X, y, weights, judging.schema, seed=how.seed)
         engines[name] = heard()
     return tuple(
         FitRecord(
