@@ -23,6 +23,7 @@ _NO_BETTER = (
     Trial("no better in the slices, better elsewhere", rest_gain=0.05, holdout_gain=0.01),
     Trial("no better, 60 labels", n_audit=60),
     Trial("no better, three windows in a row on the same labels and new ones", n_looks=3),
+    Trial("no better, 40 labels in each of up to ten windows", n_audit=40, n_looks=10),
 )
 _BETTER = (
     Trial("5 points better", gain=0.05),
@@ -34,6 +35,8 @@ _BETTER = (
     Trial("5 points better, 150 labels", gain=0.05, n_audit=150),
     Trial("3 points better", gain=0.03),
     Trial("3 points better, three windows in a row", gain=0.03, n_looks=3),
+    Trial("5 points better, 40 labels in each of up to ten windows", gain=0.05, n_audit=40, n_looks=10),
+    Trial("10 points better, 20 labels in each of up to ten windows", gain=0.1, n_audit=20, n_looks=10),
 )
 _FORGETTING = (
     Trial("5 points better, forgets just the tolerance", gain=0.05, holdout_gain=-TOLERANCE),
@@ -99,12 +102,12 @@ _OUTCOMES = ("promote", "keep", "needs review")
 def _last(trial: Trial, rng: np.random.Generator) -> Verdict:
     """The first verdict that decides, or the last one; every look adds a window's labels."""
     found = row_sets(trial, rng)
-    for look in range(trial.n_looks):
-        if look:
-            found = found.extended(row_sets(trial, rng))
-        decided = verdict(found, looks=look)
-        if decided.outcome != "needs review":
-            break
+    labels = [len(found.audit)]
+    decided = verdict(found, labels=labels)
+    while decided.outcome == "needs review" and len(labels) < trial.n_looks:
+        found = found.extended(more := row_sets(trial, rng))
+        labels.append(len(more.audit))
+        decided = verdict(found, labels=labels)
     return decided
 
 

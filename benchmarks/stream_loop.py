@@ -13,12 +13,14 @@ from benchmarks.stream_rows import Stream
 from benchmarks.stream_score import predicted, score
 from flows.sections import Gate
 from labeling.choose import REST, draw
+from models.balance import counted_alike
 from models.compare import Regime, compare
 from models.loss import per_row
 from models.promote import judge
 from models.reasons import kinds, uncertainty
 from models.train import challenge
 from monitors.decay import estimate
+from records.comparison import Rule
 from records.window import Window
 
 AUDIT_SHARE = 0.5
@@ -138,14 +140,24 @@ def _verdict(
 ) -> str:
     audit, holdout, schema = pd.concat(undecided), stream.holdout, stream.schema
 
-    def losses(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return per_row(champion, rows, schema, loss), per_row(challenger, rows, schema, loss)
+    def regime(name: str, kind: Rule, rows: pd.DataFrame, inclusion: NDArray[np.float64]) -> Regime:
+        if schema.classes:  # models are taught and scored by that measure
+            inclusion = counted_alike(rows[schema.target].to_numpy(), inclusion)
+        before, after = (per_row(model, rows, schema, loss) for model in (champion, challenger))
+        return Regime(name, kind, before, after, inclusion)
 
-    inclusion = audit["inclusion"].to_numpy(dtype=float)
-    regimes = [Regime("whole window", "must gain", *losses(audit), np.minimum(inclusion, 1.0))]
+    drawn = np.minimum(audit["inclusion"].to_numpy(dtype=float), 1.0)
+    regimes = [regime("whole window", "must gain", audit, drawn)]
     if holds:
-        regimes.append(Regime("holdout of the snapshot", "must not lose", *losses(holdout), np.ones(len(holdout))))
+        regimes.append(regime("holdout of the snapshot", "must not lose", holdout, np.ones(len(holdout))))
     comparison = compare(
-        regimes, model="stream", champion=1, challenger=2, loss=loss, alpha=GATE.alpha, looks=len(undecided)
+        regimes,
+        model="stream",
+        champion=1,
+        challenger=2,
+        loss=loss,
+        alpha=GATE.alpha,
+        labels=[len(one) for one in undecided],
+        minimum_labels=GATE.minimum_labels,
     )
     return judge(comparison, margin=GATE.margin, tolerance=GATE.tolerance, minimum_labels=GATE.minimum_labels).outcome

@@ -1,5 +1,6 @@
 """A challenger whose true gains are known, and the rows a gate sees of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -81,8 +82,8 @@ def row_sets(trial: Trial, rng: np.random.Generator) -> RowSets:
     )
 
 
-def verdict(rows: RowSets, *, looks: int) -> Verdict:
-    """Compare and judge as `learn` does, after so many looks at these labels before."""
+def verdict(rows: RowSets, *, labels: Sequence[int]) -> Verdict:
+    """Compare and judge as `learn` does; `labels` says how many of them each window has, the last one last."""
     inside = rows.slices > 0
     watched = {
         **{f"slice {number}": rows.slices == number for number in range(3)},
@@ -105,7 +106,8 @@ def verdict(rows: RowSets, *, looks: int) -> Verdict:
         challenger=2,
         loss=rows.loss,
         alpha=_SETTINGS.alpha,
-        looks=looks + 1,
+        labels=labels,
+        minimum_labels=_SETTINGS.minimum_labels,
     )
     return judge(
         found,

@@ -1,6 +1,6 @@
 """Gather champion and challenger on the same rows: the audit labels of the drift, and what is kept of older regimes."""
 
-from flows.evidence import as_counted, audit_labels, undecided
+from flows.evidence import as_counted, audit_labels, n_audit_labels, undecided
 from flows.regimes import Rows, regimes_of
 from flows.site import Site
 from models.calibration import biases
@@ -49,7 +49,8 @@ def _compare(site: Site, request: LabelRequest, judgement: Judgement, challenger
         loss=loss,
         alpha=alpha,
         biases=off,
-        looks=len(windows),
+        labels=[n_audit_labels(site, window) for window in windows],
+        minimum_labels=site.settings.gate.minimum_labels,
         windows=windows,
         unasked=(*regimes.unasked, BALANCED) if balance else regimes.unasked,
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from flows.site import Site
 from labeling.pooling import pooled
-from models.balance import balanced
+from models.balance import counted_alike
 from models.holdout import in_holdout
 from monitors.membership import assign
 from records.comparison import Comparison, Outcome, Verdict
@@ -31,6 +31,11 @@ class Evidence:
 def audit_labels(site: Site, windows: Sequence[Window]) -> Evidence:
     """The audit labels of some windows: they judge, and nothing trains on them while they do."""
     return _labelled(site, [(window, ("audit",)) for window in windows])
+
+
+def n_audit_labels(site: Site, window: Window) -> int:
+    """How many audit labels a window has."""
+    return sum(item.ask.purpose == "audit" for item in site.ledger.labels.of(site.model, window=window))
 
 
 def teaching_labels(site: Site, window: Window) -> Evidence:
@@ -60,10 +65,9 @@ def as_counted(site: Site, frame: pd.DataFrame, inclusion: NDArray[np.float64]) 
 
     Models are fitted and chosen by that measure then. By any other a challenger is refused for what it was asked to do.
     """
-    if not (site.settings.training.balance and site.schema.classes and len(frame)):
+    if not (site.settings.training.balance and site.schema.classes):
         return inclusion
-    weights = balanced(frame[site.schema.target].to_numpy(), 1 / inclusion)
-    return np.asarray(weights.min() / weights)
+    return counted_alike(frame[site.schema.target].to_numpy(), inclusion)
 
 
 def settled(site: Site) -> tuple[Window, ...]:

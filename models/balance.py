@@ -23,3 +23,15 @@ def balanced(answers: NDArray[np.generic], weights: NDArray[np.float64]) -> NDAr
     times[taught] = np.minimum(weights.sum() / (taught.sum() * of_class[taught]), MOST_TIMES)
     scaled = weights * times[places]
     return np.asarray(scaled * weights.sum() / scaled.sum())
+
+
+def counted_alike(answers: NDArray[np.generic], inclusion: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return inclusion probabilities by which all classes of a sample weigh the same together, each at most 1.
+
+    >>> counted_alike(np.array(["a", "a", "a", "b"]), np.full(4, 0.5)).round(2).tolist()
+    [1.0, 1.0, 1.0, 0.33]
+    """
+    if not len(answers):
+        return inclusion
+    weights = balanced(answers, 1 / inclusion)
+    return np.asarray(weights.min() / weights)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,11 @@ from records.comparison import Bias, Comparison, RegimeComparison, Rule
 from records.drift import Estimate
 from records.errors import BadData
 from records.window import Window
+
+PLANNED = 300
+"""Audit labels by which a gate is planned to have decided: they show 5 points where one row in ten differs."""
+PLANNED_SHARE = 0.95
+LEAST_SHARE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +40,27 @@ def compare(
     loss: str,
     alpha: float,
     biases: Sequence[Bias] = (),
-    looks: int = 1,
+    labels: Sequence[int] = (),
+    minimum_labels: int = 2,
     windows: tuple[Window, ...] = (),
     unasked: tuple[str, ...] = (),
 ) -> Comparison:
     """Return the gain in every regime with its interval (see `gain`).
 
-    `looks` is how often these audit labels are looked at, this time included. Each end of the interval of what must
-    gain errs with the probability that earlier looks left (`spent_alpha`), so that all looks at the labels together
-    promote one that gains nothing with at most `alpha`. What protects errs in each decision as in a first look, however
-    many there are: a challenger that forgets passes any one of them with at most `alpha`. Regimes that must not clearly
-    lose share one level (Bonferroni), for each of them may refuse a good challenger. `champion` and `challenger` are
+    `labels` says how many audit labels each window has whose labels are pooled, the last one last (by default there is
+    one, with the rows that must gain); after each of them it was looked, and with fewer than `minimum_labels` nothing
+    could be promoted. Each end of the interval of what must gain errs with the probability that
+    earlier looks left (`spent_alpha`), so that all looks at the labels together promote one that gains nothing with at
+    most `alpha`. What protects errs in each decision as in a first look, however many there are: a challenger that
+    forgets passes any one of them with at most `alpha`. Regimes that must not clearly lose share one level
+    (Bonferroni), for each of them may refuse a good challenger. `champion` and `challenger` are
     generation numbers, `windows` those the labels are of, `unasked` says what was left out. Raises `BadData` for arrays
     that do not fit together or an inclusion probability outside (0, 1].
     """
-    first, now = spent_alpha(alpha), spent_alpha(alpha, looks=looks)
+    labels = labels or (sum(len(regime.inclusion) for regime in regimes if regime.kind == "must gain"),)
+    *before, last = accumulate(labels)
+    looks = (*(n for n in before if n >= minimum_labels), last)
+    first, now = spent_alpha(alpha), _level(alpha, looks)
     n_vetoes = max(sum(regime.kind == "must not clearly lose" for regime in regimes), 1)
     levels: dict[Rule, float] = {"must gain": now, "must not lose": first, "must not clearly lose": first / n_vetoes}
     measured = []
@@ -65,20 +77,28 @@ def compare(
                 gain=gain(old - new, weights, alpha=min(2 * levels[regime.kind], 1.0), steps=loss == "zero_one"),
             )
         )
-    return Comparison(model, champion, challenger, loss, tuple(measured), tuple(biases), looks, windows, unasked)
+    return Comparison(model, champion, challenger, loss, tuple(measured), tuple(biases), len(looks), windows, unasked)
 
 
-def spent_alpha(alpha: float, *, looks: int = 1) -> float:
-    """Return the level of a look, the first by default, so that all together err with at most `alpha` (union bound).
+def spent_alpha(alpha: float, *, n_labels: int = PLANNED) -> float:
+    """Return how often all looks at up to `n_labels` audit labels together may promote what gains nothing.
 
-    Audit labels of an undecided window are looked at again with the next window's. The first look gets 95 % of
-    `alpha`, for it is mostly the only one. The k-th after it gets 1 / (k (k + 1)) of the rest, which adds up to it
-    however many there are; by then there are more labels.
+    Audit labels of an undecided window are looked at again with the next window's, so each look gets what its new
+    labels add. That is 0.95 alpha √(n / 300) up to 300 labels, and of the rest the share 1 - 300 / n: most of it where
+    the labels are enough to see 5 points (a spending function, Lan & DeMets 1983, of the power family, Kim & DeMets
+    1987). The levels of all looks add up to at most `alpha`, so it holds for other challengers at each (union bound).
 
-    >>> [round(spent_alpha(0.05, looks=k), 6) for k in range(1, 5)]
-    [0.0475, 0.00125, 0.000417, 0.000208]
+    >>> [round(spent_alpha(0.05, n_labels=n), 4) for n in (30, 75, 300, 600)]
+    [0.015, 0.0238, 0.0475, 0.0488]
     """
-    return alpha * (0.95 if looks == 1 else 0.05 / (looks * (looks - 1)))
+    spent = PLANNED_SHARE * np.sqrt(min(n_labels / PLANNED, 1.0))
+    return alpha * float(spent + (1 - PLANNED_SHARE) * max(1 - PLANNED / max(n_labels, 1), 0.0))
+
+
+def _level(alpha: float, looks: Sequence[int]) -> float:
+    """What the last of some looks may err with; next to nothing where it adds no label."""
+    before = spent_alpha(alpha, n_labels=looks[-2]) if len(looks) > 1 else 0.0
+    return max(spent_alpha(alpha, n_labels=looks[-1]) - before, alpha * LEAST_SHARE)
 
 
 def gain(

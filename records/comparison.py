@@ -44,9 +44,9 @@ class Bias:
 class Comparison:
     """Champion against challenger over every regime that matters; measured, not judged.
 
-    `looks` is how often the labels of these windows were looked at, this time included; `windows` are the ones whose
-    audit labels were pooled: the undecided ones before, and the one that was decided about. `unasked` says in sentences
-    what was left out, and why.
+    `looks` is how often the labels of these windows were looked at, this time included, when they were enough to
+    decide; `windows` are the ones whose audit labels were pooled: the undecided ones before, and the one that was
+    decided about. `unasked` says in sentences what was left out, and why.
     """
 
     model: str

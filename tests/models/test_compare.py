@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 from models.compare import Regime, compare, gain
 from models.weighted import as_one
@@ -76,10 +76,47 @@ def test_later_looks_widen_the_interval_of_what_must_gain_and_not_of_what_protec
     losses = np.random.default_rng(0).uniform(size=(2, 40))
     kinds: tuple[Rule, ...] = ("must gain", "must not lose", "must not clearly lose")
     regimes = [Regime(kind, kind, losses[0], losses[1], np.ones(40)) for kind in kinds]
-    first, later = (compare(regimes, **WHO, loss="brier", alpha=0.05, looks=looks).regimes for looks in (1, 3))
-    widths = [[one.gain.high - one.gain.low for one in found] for found in (first, later)]
-    assert widths[1][0] > widths[0][0]
-    assert widths[1][1:] == widths[0][1:]
+    labels = ((40,), (20, 20), (20, 10, 10))
+    once, twice, thrice = (
+        compare(regimes, **WHO, loss="brier", alpha=0.05, labels=each, minimum_labels=20).regimes for each in labels
+    )
+    widths = [[one.gain.high - one.gain.low for one in found] for found in (once, twice, thrice)]
+    assert widths[2][0] > widths[1][0] > widths[0][0]
+    assert widths[2][1:] == widths[1][1:] == widths[0][1:]
+
+
+def test_a_look_with_too_few_labels_to_decide_takes_nothing_from_later_ones() -> None:
+    losses = np.random.default_rng(0).uniform(size=(2, 40))
+    regimes = [Regime("all", "must gain", losses[0], losses[1], np.ones(40))]
+    found = [
+        compare(regimes, **WHO, loss="brier", alpha=0.05, labels=labels, minimum_labels=30)
+        for labels in ((40,), (25, 15), (10, 10, 20), (30, 10))
+    ]
+    assert [one.looks for one in found] == [1, 1, 1, 2]
+    assert found[0].regimes == found[1].regimes == found[2].regimes != found[3].regimes
+
+
+def test_a_look_without_a_new_label_promotes_next_to_nothing_and_its_interval_is_a_number() -> None:
+    (one,) = compare(
+        [regime([0.5, 0.6, 0.7] * 10, [0.25, 0.4, 0.6] * 10)], **WHO, loss="brier", alpha=0.05, labels=(30, 0)
+    ).regimes
+    assert math.isfinite(one.gain.low)
+    assert one.gain.high - one.gain.low > 0.1
+
+
+@given(labels=st.lists(st.integers(0, 500), min_size=1, max_size=30), fewest=st.integers(2, 60))
+def test_all_looks_together_err_with_at_most_alpha(labels: list[int], fewest: int) -> None:
+    """Levels are read from the width of each interval, as the t quantile of one unit spread."""
+    losses = np.random.default_rng(0).normal(size=(2, 50))
+    regimes = [Regime("all", "must gain", losses[0], losses[1], np.ones(50))]
+    spread = np.std(losses[0] - losses[1], ddof=1) / np.sqrt(50)
+    errs = 0.0
+    for k in range(1, len(labels) + 1):
+        found = compare(regimes, **WHO, loss="brier", alpha=0.05, labels=labels[:k], minimum_labels=fewest)
+        if sum(labels[:k]) >= fewest:
+            gained = found.regimes[0].gain
+            errs += special.stdtr(49, -(gained.high - gained.low) / 2 / spread)
+    assert errs <= 0.05 * 1.0001
 
 
 def test_a_smaller_alpha_widens_the_interval() -> None:
