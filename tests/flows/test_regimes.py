@@ -7,10 +7,20 @@ import pytest
 
 from benchmarks.payments import CHANGED, QUIET, week
 from flows.compare import BALANCED
-from flows.evidence import as_counted, audit_labels, kept_labels, old_answers_hold, settled, teaching_labels, undecided
+from flows.evidence import (
+    as_counted,
+    audit_labels,
+    kept_labels,
+    n_audit_labels,
+    old_answers_hold,
+    settled,
+    teaching_labels,
+    undecided,
+)
 from flows.learn import learn
 from flows.promote import rollback
 from flows.regimes import regimes_of
+from flows.watch import watch
 from models.entry import Note
 from models.loss import per_row
 from records.comparison import Comparison, Outcome, Verdict
@@ -183,6 +193,33 @@ def test_labels_of_an_undecided_window_judge_until_a_later_decision_used_them(le
     assert (settled(site), undecided(site, request.generation)) == ((window,), (first,))
     decided(second, "keep", (first, second))
     assert (settled(site), undecided(site, request.generation)) == ((window, first, second), ())
+
+
+@pytest.mark.parametrize(("fewest", "n_looks"), [(30, 2), (300, 1)])
+def test_labels_of_two_windows_are_pooled_and_looked_at_again_only_if_they_could_decide(
+    asked: World, fewest: int, n_looks: int
+) -> None:
+    settings = asked.folder / "driftloop.toml"
+    as_it_was = settings.read_text()
+
+    def asks_for(n_labels: int) -> None:
+        settings.write_text(as_it_was.replace("[gate]", f"[gate]\nminimum_labels = {n_labels}"))
+
+    first = asked.request.request.window
+    asks_for(100_000)
+    asked.answer()
+    learn(asked.site())
+    second = next(week(number) for number in CHANGED if week(number) > first)
+    watch(asked.site(), second)
+    asks_for(fewest)
+    asked.answer()
+    learn(asked.site())
+    site = asked.site()
+    compared = site.ledger.steps.get("payments", second, "compare", Comparison)
+    assert (compared.looks, compared.windows) == (n_looks, (first, second))
+    n_labels = [n_audit_labels(site, one) for one in compared.windows]
+    assert 30 < n_labels[0] < 300
+    assert sum(n_labels) == len(audit_labels(site, compared.windows).frame)
 
 
 def test_a_challenger_that_waits_is_promoted_once_a_reviewer_approves_it_in_mlflow(asked: World) -> None:
