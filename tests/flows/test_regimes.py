@@ -216,6 +216,7 @@ def test_labels_of_two_windows_are_pooled_and_looked_at_again_only_if_they_could
     learn(asked.site())
     site = asked.site()
     compared = site.ledger.steps.get("payments", second, "compare", Comparison)
+    assert compared is not None
     assert (compared.looks, compared.windows) == (n_looks, (first, second))
     n_labels = [n_audit_labels(site, one) for one in compared.windows]
     assert 30 < n_labels[0] < 300
