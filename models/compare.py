@@ -47,15 +47,15 @@ def compare(
 ) -> Comparison:
     """Return the gain in every regime with its interval (see `gain`).
 
-    `labels` says how many audit labels each window has whose labels are pooled, the last one last (by default there is
-    one, with the rows that must gain); after each of them it was looked, and with fewer than `minimum_labels` nothing
-    could be promoted. Each end of the interval of what must gain errs with the probability that
+    `labels` says how many audit labels each window has whose labels are pooled, in order (by default there is one
+    window, with the rows that must gain). It was looked after each of them; a look at fewer than `minimum_labels` could
+    promote nothing and is not counted. Each end of the interval of what must gain errs with the probability that
     earlier looks left (`spent_alpha`), so that all looks at the labels together promote one that gains nothing with at
-    most `alpha`. What protects errs in each decision as in a first look, however many there are: a challenger that
-    forgets passes any one of them with at most `alpha`. Regimes that must not clearly lose share one level
-    (Bonferroni), for each of them may refuse a good challenger. `champion` and `challenger` are
-    generation numbers, `windows` those the labels are of, `unasked` says what was left out. Raises `BadData` for arrays
-    that do not fit together or an inclusion probability outside (0, 1].
+    most `alpha`. What protects errs in each decision as in a first look at 300 labels, however many looks there are: a
+    challenger that forgets passes any one of them with at most `alpha`. Regimes that must not clearly lose share one
+    level (Bonferroni), for each of them may refuse a good challenger. `champion` and `challenger` are generation
+    numbers, `windows` those the labels are of, `unasked` says what was left out. Raises `BadData` for arrays that do
+    not fit together or an inclusion probability outside (0, 1].
     """
     labels = labels or (sum(len(regime.inclusion) for regime in regimes if regime.kind == "must gain"),)
     *before, last = accumulate(labels)
