@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.report import Findings, Steps, Table, run
-from benchmarks.trials import ALPHA, TOLERANCE, Trial, row_sets, verdict
+from benchmarks.trials import ALPHA, TOLERANCE, Trial, judged, row_sets
 from records.comparison import Verdict
 
 ABOUT = (
@@ -24,6 +24,7 @@ _NO_BETTER = (
     Trial("no better, 60 labels", n_audit=60),
     Trial("no better, three windows in a row on the same labels and new ones", n_looks=3),
     Trial("no better, 40 labels in each of up to ten windows", n_audit=40, n_looks=10),
+    Trial("no better, 25 labels in each of up to ten windows, 8 outside the slices", n_audit=25, n_looks=10),
 )
 _BETTER = (
     Trial("5 points better", gain=0.05),
@@ -102,12 +103,11 @@ _OUTCOMES = ("promote", "keep", "needs review")
 def _last(trial: Trial, rng: np.random.Generator) -> Verdict:
     """The first verdict that decides, or the last one; every look adds a window's labels."""
     found = row_sets(trial, rng)
-    labels = [len(found.audit)]
-    decided = verdict(found, labels=labels)
-    while decided.outcome == "needs review" and len(labels) < trial.n_looks:
-        found = found.extended(more := row_sets(trial, rng))
-        labels.append(len(more.audit))
-        decided = verdict(found, labels=labels)
+    decided, spent = judged(found, spent=0.0)
+    for _ in range(1, trial.n_looks):
+        if decided.outcome == "needs review":
+            found = found.extended(row_sets(trial, rng))
+            decided, spent = judged(found, spent=spent)
     return decided
 
 

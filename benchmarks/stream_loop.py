@@ -20,7 +20,7 @@ from models.promote import judge
 from models.reasons import kinds, uncertainty
 from models.train import challenge
 from monitors.decay import estimate
-from records.comparison import Rule
+from records.comparison import Outcome, Rule
 from records.window import Window
 
 AUDIT_SHARE = 0.5
@@ -42,8 +42,8 @@ def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count
     After each window labels are drawn by the model in charge (`labeling.choose`, without slices), half to judge and
     half to teach. A challenger learns from all train labels and from the audit labels of windows that are decided.
     Without the gate nothing has to be judged: all labels teach at once, and the challenger takes over. With the gate
-    (`models.promote` at the defaults) it must gain on the audit labels of this window and of those that are still
-    undecided, and lose nothing on the holdout, unless the labels show that its answers are no longer true
+    (`models.promote` at the defaults, with `balance`) it must gain on the audit labels of this window and of those that
+    are still undecided, and lose nothing on the holdout, unless the labels show that its answers are no longer true
     (`monitors.decay`: a concept part above 0), or the model in charge has unlearned them; if that is not clear, the
     window stays undecided.
     """
@@ -51,6 +51,7 @@ def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count
     in_charge, scores, n_taken_over, unlearned = champion, [], 0, False
     teaching: list[pd.DataFrame] = []
     undecided: list[pd.DataFrame] = []
+    spent = 0.0
     for window, rows in enumerate(stream.windows):
         scores.append(score(predicted(in_charge, stream, window), stream, window))
         count()
@@ -75,15 +76,15 @@ def ours(stream: Stream, terms: Terms, champion: Pipeline, *, gated: bool, count
             balance=True,
             cores=terms.cores,
         ).pipeline
-        outcome = "promote"
+        outcome: Outcome = "promote"
         if gated:
-            outcome = _verdict(stream, loss, in_charge, challenger, undecided, holds=holds)
+            outcome, spent = _verdict(stream, loss, in_charge, challenger, undecided, holds=holds, spent=spent)
         if outcome == "promote":
             in_charge, unlearned = challenger, not holds
             n_taken_over += 1
         if outcome != "needs review":
             teaching += undecided
-            undecided = []
+            undecided, spent = [], 0.0
     return scores, n_taken_over
 
 
@@ -137,7 +138,9 @@ def _verdict(
     undecided: list[pd.DataFrame],
     *,
     holds: bool,
-) -> str:
+    spent: float,
+) -> tuple[Outcome, float]:
+    """Compare and judge as `learn` does with `balance`; the number is what all looks at these labels can err with."""
     audit, holdout, schema = pd.concat(undecided), stream.holdout, stream.schema
 
     def regime(name: str, kind: Rule, rows: pd.DataFrame, inclusion: NDArray[np.float64]) -> Regime:
@@ -157,7 +160,9 @@ def _verdict(
         challenger=2,
         loss=loss,
         alpha=GATE.alpha,
-        labels=[len(one) for one in undecided],
+        n_labels=len(audit),
+        spent=spent,
         minimum_labels=GATE.minimum_labels,
     )
-    return judge(comparison, margin=GATE.margin, tolerance=GATE.tolerance, minimum_labels=GATE.minimum_labels).outcome
+    said = judge(comparison, margin=GATE.margin, tolerance=GATE.tolerance, minimum_labels=GATE.minimum_labels)
+    return said.outcome, spent + comparison.level

@@ -1,6 +1,5 @@
 """A challenger whose true gains are known, and the rows a gate sees of it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -82,8 +81,8 @@ def row_sets(trial: Trial, rng: np.random.Generator) -> RowSets:
     )
 
 
-def verdict(rows: RowSets, *, labels: Sequence[int]) -> Verdict:
-    """Compare and judge as `learn` does; `labels` says how many of them each window has, the last one last."""
+def judged(rows: RowSets, *, spent: float) -> tuple[Verdict, float]:
+    """Compare and judge as `learn` does after earlier looks; return what they and this one can err with, too."""
     inside = rows.slices > 0
     watched = {
         **{f"slice {number}": rows.slices == number for number in range(3)},
@@ -106,16 +105,18 @@ def verdict(rows: RowSets, *, labels: Sequence[int]) -> Verdict:
         challenger=2,
         loss=rows.loss,
         alpha=_SETTINGS.alpha,
-        labels=labels,
+        n_labels=len(rows.audit),
+        spent=spent,
         minimum_labels=_SETTINGS.minimum_labels,
     )
-    return judge(
+    said = judge(
         found,
         margin=_SETTINGS.margin,
         tolerance=_SETTINGS.tolerance,
         minimum_labels=_SETTINGS.minimum_labels,
         bias_limit=_SETTINGS.bias_limit,
     )
+    return said, spent + found.level
 
 
 def _regime(name: str, kind: Rule, losses: NDArray[np.float64], inclusion: NDArray[np.float64]) -> Regime:

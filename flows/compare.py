@@ -1,6 +1,6 @@
 """Gather champion and challenger on the same rows: the audit labels of the drift, and what is kept of older regimes."""
 
-from flows.evidence import as_counted, audit_labels, n_audit_labels, undecided
+from flows.evidence import as_counted, audit_labels, undecided
 from flows.regimes import Rows, regimes_of
 from flows.site import Site
 from models.calibration import biases
@@ -29,7 +29,8 @@ def compare(
 def _compare(site: Site, request: LabelRequest, judgement: Judgement, challenger: Generation) -> Comparison:
     champion, schema, loss = site.champion(), site.schema, site.settings.loss
     old, new = site.pipeline(champion), site.pipeline(challenger)
-    windows = (*undecided(site, champion.number), request.window)
+    before = undecided(site, champion.number)
+    windows = (*before, request.window)
     audit = audit_labels(site, windows)
     alpha = site.settings.gate.alpha
 
@@ -49,7 +50,8 @@ def _compare(site: Site, request: LabelRequest, judgement: Judgement, challenger
         loss=loss,
         alpha=alpha,
         biases=off,
-        labels=[n_audit_labels(site, window) for window in windows],
+        n_labels=len(audit.frame),
+        spent=sum(earlier.level for earlier in before.values()),
         minimum_labels=site.settings.gate.minimum_labels,
         windows=windows,
         unasked=(*regimes.unasked, BALANCED) if balance else regimes.unasked,

@@ -14,7 +14,7 @@ from models.holdout import in_holdout
 from monitors.membership import assign
 from records.comparison import Comparison, Outcome, Verdict
 from records.decay import Judgement
-from records.label import LabelRequest, Purpose, StoredLabel
+from records.label import Purpose, StoredLabel
 from records.slice import SliceReport
 from records.window import Window
 
@@ -31,11 +31,6 @@ class Evidence:
 def audit_labels(site: Site, windows: Sequence[Window]) -> Evidence:
     """The audit labels of some windows: they judge, and nothing trains on them while they do."""
     return _labelled(site, [(window, ("audit",)) for window in windows])
-
-
-def n_audit_labels(site: Site, window: Window) -> int:
-    """How many audit labels a window has."""
-    return sum(item.ask.purpose == "audit" for item in site.ledger.labels.of(site.model, window=window))
 
 
 def teaching_labels(site: Site, window: Window) -> Evidence:
@@ -74,14 +69,15 @@ def settled(site: Site) -> tuple[Window, ...]:
     """The windows whose labels led to a decision, their own or a later one's, so that they are known ground."""
     verdicts = _verdicts(site)
     served = _served(site, verdicts)
-    return tuple(window for window, _, _ in verdicts if window in served)
+    return tuple(window for window, _ in verdicts if window in served)
 
 
-def undecided(site: Site, champion: int) -> tuple[Window, ...]:
+def undecided(site: Site, champion: int) -> dict[Window, Comparison]:
     """The windows that were judged against this champion without any decision: their audit labels still count."""
     verdicts = _verdicts(site)
-    served = _served(site, verdicts)
-    return tuple(window for window, request, _ in verdicts if window not in served and request.generation == champion)
+    passed = {*_served(site, verdicts), *site.ledger.requests.withdrawn(site.model)}
+    compared = {window: _compared(site, window) for window, _ in verdicts if window not in passed}
+    return {window: one for window, one in compared.items() if one is not None and one.champion == champion}
 
 
 def old_answers_hold(
@@ -126,20 +122,23 @@ def _is_kept(site: Site, item: StoredLabel) -> bool:
     )
 
 
-def _verdicts(site: Site) -> list[tuple[Window, LabelRequest, Outcome]]:
+def _verdicts(site: Site) -> list[tuple[Window, Outcome]]:
     steps, found = site.ledger.steps, []
     for window in steps.windows(site.model):
-        request = site.ledger.requests.get(site.model, window)
         verdict = steps.get(site.model, window, "promote", Verdict)
-        if request and verdict:
-            found.append((window, request, verdict.outcome))
+        if verdict and site.ledger.requests.get(site.model, window):
+            found.append((window, verdict.outcome))
     return found
 
 
-def _served(site: Site, verdicts: Sequence[tuple[Window, LabelRequest, Outcome]]) -> set[Window]:
+def _compared(site: Site, window: Window) -> Comparison | None:
+    return site.ledger.steps.get(site.model, window, "compare", Comparison)
+
+
+def _served(site: Site, verdicts: Sequence[tuple[Window, Outcome]]) -> set[Window]:
     """The windows whose labels a decision used."""
-    decided = {window for window, _, outcome in verdicts if outcome != "needs review"}
-    compared = (site.ledger.steps.get(site.model, window, "compare", Comparison) for window in decided)
+    decided = {window for window, outcome in verdicts if outcome != "needs review"}
+    compared = (_compared(site, window) for window in decided)
     return decided.union(*(one.windows for one in compared if one is not None))
 
 

@@ -68,7 +68,7 @@ question = "Is this transaction fraudulent?"   # what a labeler is asked about e
 [gate]                                # when a challenger replaces the champion
 # margin = 0.0                        # it must gain more than this on the drifted slices
 # tolerance = 0.005                   # it must not lose more than this on the old holdout
-# minimum_labels = 30                 # audit labels below which nothing is decided
+# minimum_labels = 30                 # audit labels that must gain, below which nothing is promoted
 # alpha = 0.05                        # chance that a challenger that is no better is promoted
 # bias_limit = 0.1                    # its mean prediction may not clearly be further than this from the answers
 # groups = []                         # categorical columns; no value of them may clearly lose by it

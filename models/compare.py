@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,10 @@ from records.errors import BadData
 from records.window import Window
 
 PLANNED = 300
-"""Audit labels by which a gate is planned to have decided: they show 5 points where one row in ten differs."""
+"""Audit labels by which a gate is planned to have decided: 5 points mostly show by then, if a tenth of rows differs."""
 PLANNED_SHARE = 0.95
 LEAST_SHARE = 1e-6
+"""What a look may err with that adds no label: next to nothing, so that its interval is a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +40,28 @@ def compare(
     loss: str,
     alpha: float,
     biases: Sequence[Bias] = (),
-    labels: Sequence[int] = (),
+    n_labels: int = PLANNED,
+    spent: float = 0.0,
     minimum_labels: int = 2,
     windows: tuple[Window, ...] = (),
     unasked: tuple[str, ...] = (),
 ) -> Comparison:
     """Return the gain in every regime with its interval (see `gain`).
 
-    `labels` says how many audit labels each window has whose labels are pooled, in order (by default there is one
-    window, with the rows that must gain). It was looked after each of them; a look at fewer than `minimum_labels` could
-    promote nothing and is not counted. Each end of the interval of what must gain errs with the probability that
-    earlier looks left (`spent_alpha`), so that all looks at the labels together promote one that gains nothing with at
-    most `alpha`. What protects errs in each decision as in a first look at 300 labels, however many looks there are: a
-    challenger that forgets passes any one of them with at most `alpha`. Regimes that must not clearly lose share one
-    level (Bonferroni), for each of them may refuse a good challenger. `champion` and `challenger` are generation
-    numbers, `windows` those the labels are of, `unasked` says what was left out. Raises `BadData` for arrays that do
-    not fit together or an inclusion probability outside (0, 1].
+    The audit labels, `n_labels` with those that are in no regime here, may have been looked at before, with other
+    challengers; `spent` is what those looks could err with together. Each end of the interval of what must gain errs
+    with what is left (`spent_alpha`), so that all looks at the labels promote one that gains nothing with at most
+    `alpha`; it is the comparison's level, or 0 where fewer than `minimum_labels` rows must gain, which promote nothing.
+    What protects errs in each decision with 95 % of `alpha`, however many there are: a challenger that forgets passes
+    any one of them with at most `alpha`. Regimes that must not clearly lose share one level (Bonferroni), for each of
+    them may refuse a good challenger. `champion` and `challenger` are generation numbers, `windows` those the labels
+    are of, `unasked` says what was left out. Raises `BadData` for arrays that do not fit together or an inclusion
+    probability outside (0, 1].
     """
-    labels = labels or (sum(len(regime.inclusion) for regime in regimes if regime.kind == "must gain"),)
-    *before, last = accumulate(labels)
-    looks = (*(n for n in before if n >= minimum_labels), last)
-    first, now = spent_alpha(alpha), _level(alpha, looks)
+    gaining = [len(regime.inclusion) for regime in regimes if regime.kind == "must gain"]
+    could_promote = bool(gaining) and min(gaining) >= minimum_labels
+    first = spent_alpha(alpha)
+    now = max(spent_alpha(alpha, n_labels=n_labels) - spent, alpha * LEAST_SHARE)
     n_vetoes = max(sum(regime.kind == "must not clearly lose" for regime in regimes), 1)
     levels: dict[Rule, float] = {"must gain": now, "must not lose": first, "must not clearly lose": first / n_vetoes}
     measured = []
@@ -77,28 +78,23 @@ def compare(
                 gain=gain(old - new, weights, alpha=min(2 * levels[regime.kind], 1.0), steps=loss == "zero_one"),
             )
         )
-    return Comparison(model, champion, challenger, loss, tuple(measured), tuple(biases), len(looks), windows, unasked)
+    level = now if could_promote else 0.0
+    return Comparison(model, champion, challenger, loss, tuple(measured), tuple(biases), level, windows, unasked)
 
 
 def spent_alpha(alpha: float, *, n_labels: int = PLANNED) -> float:
     """Return how often all looks at up to `n_labels` audit labels together may promote what gains nothing.
 
-    Audit labels of an undecided window are looked at again with the next window's, so each look gets what its new
-    labels add. That is 0.95 alpha √(n / 300) up to 300 labels, and of the rest the share 1 - 300 / n: most of it where
-    the labels are enough to see 5 points (a spending function, Lan & DeMets 1983, of the power family, Kim & DeMets
-    1987). The levels of all looks add up to at most `alpha`, so it holds for other challengers at each (union bound).
+    Audit labels of an undecided window are looked at again with the next window's, so each look gets what is left by
+    the number of labels. That is 0.95 alpha √(n / 300) up to 300 labels: a spending function (Lan & DeMets 1983) of the
+    power family (Kim & DeMets 1987). The last 5 % follow slowly, 1 - 300 / n of them by n labels. The levels of all
+    looks add up to at most `alpha`, so it holds whatever challengers they judge (union bound).
 
     >>> [round(spent_alpha(0.05, n_labels=n), 4) for n in (30, 75, 300, 600)]
     [0.015, 0.0238, 0.0475, 0.0488]
     """
     spent = PLANNED_SHARE * np.sqrt(min(n_labels / PLANNED, 1.0))
     return alpha * float(spent + (1 - PLANNED_SHARE) * max(1 - PLANNED / max(n_labels, 1), 0.0))
-
-
-def _level(alpha: float, looks: Sequence[int]) -> float:
-    """What the last of some looks may err with; next to nothing where it adds no label."""
-    before = spent_alpha(alpha, n_labels=looks[-2]) if len(looks) > 1 else 0.0
-    return max(spent_alpha(alpha, n_labels=looks[-1]) - before, alpha * LEAST_SHARE)
 
 
 def gain(
@@ -131,7 +127,7 @@ def gain(
     squares = ((weights * (differences - centre)) ** 2).sum() + added**2
     spread = np.sqrt(squares * n / (n - 1)) / (total + 2 * added)
     freedom = max(effective(weights) - 1, 1.0)
-    half = float(special.stdtrit(freedom, 1 - alpha / 2) * spread)
+    half = float(-special.stdtrit(freedom, alpha / 2) * spread)  # 1 - alpha / 2 may round to 1
     return Estimate(value, min(centre - half, value), max(centre + half, value))
 
 

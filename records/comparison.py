@@ -44,9 +44,10 @@ class Bias:
 class Comparison:
     """Champion against challenger over every regime that matters; measured, not judged.
 
-    `looks` is how often the labels of these windows were looked at, this time included, when they were enough to
-    decide; `windows` are the ones whose audit labels were pooled: the undecided ones before, and the one that was
-    decided about. `unasked` says in sentences what was left out, and why.
+    `level` is how often this look at the audit labels may promote what gains nothing, 0 if they were too few to promote
+    (all of the usual alpha where an older Driftloop compared). `windows` are the ones whose audit labels were pooled:
+    the undecided ones before, and the one that was decided about. `unasked` says in sentences what was left out, and
+    why.
     """
 
     model: str
@@ -55,7 +56,7 @@ class Comparison:
     loss: str
     regimes: tuple[RegimeComparison, ...]
     biases: tuple[Bias, ...] = ()
-    looks: int = 1
+    level: float = 0.05
     windows: tuple[Window, ...] = ()
     unasked: tuple[str, ...] = ()
 

@@ -5,14 +5,13 @@ from datetime import UTC, datetime
 
 from sqlalchemy import select
 
-from records.comparison import Comparison
 from records.errors import BadData, NotFound
 from records.label import Label, Purpose, StoredLabel
 from records.window import Window
 from store.database import Database
 from store.requests import ask_of
-from store.tables import AskRow, LabelRow, RequestRow, StepRow, UseRow
-from store.wire import decode, encode, kind_name
+from store.tables import AskRow, LabelRow, RequestRow, UseRow
+from store.wire import decode, encode
 
 
 class Labels:
@@ -82,14 +81,3 @@ class Labels:
                 StoredLabel(decode(Label, label.body), ask_of(ask), request.window, tuple(trained.get(ask.id, ())))
                 for label, ask, request in session.execute(wanted).tuples()
             )
-
-    def looks(self, model: str, champion: int) -> int:
-        """Return how many finished comparisons have judged a challenger against `champion`.
-
-        Challengers of one champion share its holdout and its audit labels, so each look spends some of alpha. A
-        comparison that is being made is not counted.
-        """
-        finished = select(StepRow.body).where(StepRow.model == model, StepRow.kind == kind_name(Comparison))
-        with self._database.reading() as session:
-            bodies = session.scalars(finished).all()
-        return sum(decode(Comparison, body).champion == champion for body in bodies)

@@ -11,7 +11,6 @@ from flows.evidence import (
     as_counted,
     audit_labels,
     kept_labels,
-    n_audit_labels,
     old_answers_hold,
     settled,
     teaching_labels,
@@ -21,6 +20,7 @@ from flows.learn import learn
 from flows.promote import rollback
 from flows.regimes import regimes_of
 from flows.watch import watch
+from models.compare import spent_alpha
 from models.entry import Note
 from models.loss import per_row
 from records.comparison import Comparison, Outcome, Verdict
@@ -179,48 +179,55 @@ def test_what_a_champion_has_unlearned_stays_unlearned_and_speaks_about_older_ro
 
 
 def test_labels_of_an_undecided_window_judge_until_a_later_decision_used_them(learned: World) -> None:
+    """And though people were asked about the champion before: the one they judged a challenger against is what counts."""
     site, window, request, _ = judged(learned)
     first, second = (week(CHANGED[-1] + number) for number in (1, 2))
+    champion = site.champion().number
+    assert request.generation != champion
 
     def decided(of: Window, outcome: Outcome, pooled: tuple[Window, ...]) -> None:
         site.ledger.requests.save(replace(request, window=of, asks=()))
-        compared = Comparison("payments", request.generation, 9, "brier", (), looks=len(pooled), windows=pooled)
+        compared = Comparison("payments", champion, 9, "brier", (), windows=pooled)
         for step, record in (("compare", compared), ("promote", Verdict(outcome, ()))):
             with site.ledger.steps.claim("payments", of, step) as claim:
                 claim.finish(record)
 
     decided(first, "needs review", (first,))
-    assert (settled(site), undecided(site, request.generation)) == ((window,), (first,))
+    assert (settled(site), tuple(undecided(site, champion))) == ((window,), (first,))
     decided(second, "keep", (first, second))
-    assert (settled(site), undecided(site, request.generation)) == ((window, first, second), ())
+    assert (settled(site), tuple(undecided(site, champion))) == ((window, first, second), ())
 
 
-@pytest.mark.parametrize(("fewest", "n_looks"), [(30, 2), (300, 1)])
-def test_labels_of_two_windows_are_pooled_and_looked_at_again_only_if_they_could_decide(
-    asked: World, fewest: int, n_looks: int
+@pytest.mark.parametrize("could_promote", [True, False])
+def test_labels_of_two_windows_are_pooled_and_what_the_first_look_spent_is_gone(
+    asked: World, could_promote: bool
 ) -> None:
     settings = asked.folder / "driftloop.toml"
     as_it_was = settings.read_text()
 
-    def asks_for(n_labels: int) -> None:
-        settings.write_text(as_it_was.replace("[gate]", f"[gate]\nminimum_labels = {n_labels}"))
-
     first = asked.request.request.window
-    asks_for(100_000)
+    unmet = "tolerance = 0.0" if could_promote else "minimum_labels = 100_000"
+    settings.write_text(as_it_was.replace("tolerance = 0.02", unmet))
     asked.answer()
-    learn(asked.site())
+    (learned,) = learn(asked.site())
+    assert learned.verdict is not None
+    assert learned.verdict.outcome == "needs review"
     second = next(week(number) for number in CHANGED if week(number) > first)
     watch(asked.site(), second)
-    asks_for(fewest)
+    settings.write_text(as_it_was)
     asked.answer()
     learn(asked.site())
     site = asked.site()
     compared = site.ledger.steps.get("payments", second, "compare", Comparison)
     assert compared is not None
-    assert (compared.looks, compared.windows) == (n_looks, (first, second))
-    n_labels = [n_audit_labels(site, one) for one in compared.windows]
-    assert 30 < n_labels[0] < 300
-    assert sum(n_labels) == len(audit_labels(site, compared.windows).frame)
+    earlier = site.ledger.steps.get("payments", first, "compare", Comparison)
+    assert earlier is not None
+    alpha, n_labels = site.settings.gate.alpha, len(audit_labels(site, (first,)).frame)
+    assert earlier.level == (spent_alpha(alpha, n_labels=n_labels) if could_promote else 0.0)
+    all_labels = len(audit_labels(site, compared.windows).frame)
+    assert all_labels > n_labels
+    assert np.isclose(compared.level, spent_alpha(alpha, n_labels=all_labels) - earlier.level)
+    assert compared.windows == (first, second)
 
 
 def test_a_challenger_that_waits_is_promoted_once_a_reviewer_approves_it_in_mlflow(asked: World) -> None:
@@ -243,7 +250,10 @@ def test_a_challenger_that_waits_is_promoted_once_a_reviewer_approves_it_in_mlfl
 def test_what_was_compared_is_on_the_ledger_with_its_biases(learned: World) -> None:
     site, window, _, _ = judged(learned)
     compared = site.ledger.steps.get("payments", window, "compare", Comparison)
-    assert (compared.looks, compared.windows) == (1, (window,))
+    assert (compared.level, compared.windows) == (
+        spent_alpha(0.05, n_labels=len(audit_labels(site, (window,)).frame)),
+        (window,),
+    )
     (bias,) = compared.biases
     assert bias.name == "yes"
     assert abs(bias.challenger.value) < abs(bias.champion.value)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from models.compare import Regime, compare, gain
+from models.compare import Regime, compare, gain, spent_alpha
 from models.weighted import as_one
 from records.comparison import Rule
 from records.errors import BadData
@@ -76,47 +76,60 @@ def test_later_looks_widen_the_interval_of_what_must_gain_and_not_of_what_protec
     losses = np.random.default_rng(0).uniform(size=(2, 40))
     kinds: tuple[Rule, ...] = ("must gain", "must not lose", "must not clearly lose")
     regimes = [Regime(kind, kind, losses[0], losses[1], np.ones(40)) for kind in kinds]
-    labels = ((40,), (20, 20), (20, 10, 10))
     once, twice, thrice = (
-        compare(regimes, **WHO, loss="brier", alpha=0.05, labels=each, minimum_labels=20).regimes for each in labels
+        compare(regimes, **WHO, loss="brier", alpha=0.05, n_labels=40, spent=spent).regimes
+        for spent in (0.0, 0.01, 0.015)
     )
     widths = [[one.gain.high - one.gain.low for one in found] for found in (once, twice, thrice)]
     assert widths[2][0] > widths[1][0] > widths[0][0]
     assert widths[2][1:] == widths[1][1:] == widths[0][1:]
 
 
-def test_a_look_with_too_few_labels_to_decide_takes_nothing_from_later_ones() -> None:
-    losses = np.random.default_rng(0).uniform(size=(2, 40))
-    regimes = [Regime("all", "must gain", losses[0], losses[1], np.ones(40))]
-    found = [
-        compare(regimes, **WHO, loss="brier", alpha=0.05, labels=labels, minimum_labels=30)
-        for labels in ((40,), (25, 15), (10, 10, 20), (30, 10))
-    ]
-    assert [one.looks for one in found] == [1, 1, 1, 2]
-    assert found[0].regimes == found[1].regimes == found[2].regimes != found[3].regimes
+@pytest.mark.parametrize(("n_gaining", "could_promote"), [(29, False), (30, True)])
+def test_a_look_with_too_few_rows_that_must_gain_spends_nothing(n_gaining: int, could_promote: bool) -> None:
+    rows = np.ones(n_gaining)
+    found = compare(
+        [Regime("slices", "must gain", rows, rows * 0.5, rows)],
+        **WHO,
+        loss="brier",
+        alpha=0.05,
+        n_labels=75,
+        minimum_labels=30,
+    )
+    assert found.level == (spent_alpha(0.05, n_labels=75) if could_promote else 0.0)
 
 
-def test_a_look_without_a_new_label_promotes_next_to_nothing_and_its_interval_is_a_number() -> None:
-    (one,) = compare(
-        [regime([0.5, 0.6, 0.7] * 10, [0.25, 0.4, 0.6] * 10)], **WHO, loss="brier", alpha=0.05, labels=(30, 0)
-    ).regimes
-    assert math.isfinite(one.gain.low)
-    assert one.gain.high - one.gain.low > 0.1
+@pytest.mark.parametrize("spent", [0.0155, 0.05])
+def test_a_look_at_labels_that_are_spent_promotes_next_to_nothing_and_its_interval_is_a_number(spent: float) -> None:
+    same = Regime("same", "must gain", np.ones(30), np.ones(30), np.ones(30))
+    differing = regime([0.5, 0.6, 0.7] * 10, [0.25, 0.4, 0.6] * 10)
+    found = compare([differing, same], **WHO, loss="brier", alpha=0.05, n_labels=30, spent=spent)
+    assert 0 < found.level < 1e-6
+    gained, equal = (one.gain for one in found.regimes)
+    assert math.isfinite(gained.low)
+    assert gained.high - gained.low > 0.1
+    assert equal.low == equal.high == 0.0
 
 
-@given(labels=st.lists(st.integers(0, 500), min_size=1, max_size=30), fewest=st.integers(2, 60))
-def test_all_looks_together_err_with_at_most_alpha(labels: list[int], fewest: int) -> None:
-    """Levels are read from the width of each interval, as the t quantile of one unit spread."""
+looks = st.tuples(st.integers(0, 500), st.integers(0, 500), st.floats(0.01, 0.2))
+
+
+@given(st.lists(looks, min_size=1, max_size=30))
+def test_all_looks_together_err_with_at_most_the_largest_alpha(seen: list[tuple[int, int, float]]) -> None:
+    """However many labels come or go and whatever is set in between; levels are read from the widths of intervals."""
     losses = np.random.default_rng(0).normal(size=(2, 50))
-    regimes = [Regime("all", "must gain", losses[0], losses[1], np.ones(50))]
     spread = np.std(losses[0] - losses[1], ddof=1) / np.sqrt(50)
-    errs = 0.0
-    for k in range(1, len(labels) + 1):
-        found = compare(regimes, **WHO, loss="brier", alpha=0.05, labels=labels[:k], minimum_labels=fewest)
-        if sum(labels[:k]) >= fewest:
+    spent = errs = 0.0
+    for n_labels, fewest, alpha in seen:
+        regimes = [Regime("all", "must gain", losses[0], losses[1], np.ones(50))]
+        found = compare(
+            regimes, **WHO, loss="brier", alpha=alpha, n_labels=n_labels, spent=spent, minimum_labels=fewest
+        )
+        spent += found.level
+        if fewest <= 50:
             gained = found.regimes[0].gain
             errs += special.stdtr(49, -(gained.high - gained.low) / 2 / spread)
-    assert errs <= 0.05 * 1.0001
+    assert errs <= max(alpha for _, _, alpha in seen) * 1.0001
 
 
 def test_a_smaller_alpha_widens_the_interval() -> None:

@@ -3,7 +3,7 @@ import pytest
 from records.errors import BadData, NotFound
 from records.label import StoredLabel
 from store.ledger import Ledger
-from tests.store.examples import MODEL, comparison, generation, label, request, week
+from tests.store.examples import MODEL, generation, label, request, week
 
 
 @pytest.fixture
@@ -56,13 +56,3 @@ def test_the_training_manifest_says_who_learned_from_which_label(asked: Ledger) 
         asked.generations.save(generation(4), taught_by=["a", "z"])
     assert [one.number for one in asked.generations.all(MODEL)] == [2, 3]
     assert [item.trained for item in asked.labels.of(MODEL)] == [(2,), (2, 3)]
-
-
-def test_looks_count_the_finished_comparisons_with_a_champion(ledger: Ledger) -> None:
-    assert ledger.labels.looks(MODEL, 1) == 0
-    for number, (champion, challenger) in enumerate([(1, 2), (1, 3), (3, 4)]):
-        with ledger.steps.claim(MODEL, week(number), "compare") as claim:
-            assert ledger.labels.looks(MODEL, champion) == (number if champion == 1 else 0)
-            claim.finish(comparison(champion, challenger))
-    assert [ledger.labels.looks(MODEL, champion) for champion in (1, 2, 3)] == [2, 0, 1]
-    assert ledger.labels.looks("other", 1) == 0
