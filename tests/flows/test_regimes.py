@@ -179,7 +179,7 @@ def test_what_a_champion_has_unlearned_stays_unlearned_and_speaks_about_older_ro
 
 
 def test_labels_of_an_undecided_window_judge_until_a_later_decision_used_them(learned: World) -> None:
-    """Also where people were asked about the champion before: what counts is which one a challenger was judged against."""
+    """Also where people were asked about an earlier champion: what counts is which one it was judged against."""
     site, window, request, _ = judged(learned)
     first, second = (week(CHANGED[-1] + number) for number in (1, 2))
     champion = site.champion().number
