@@ -266,3 +266,12 @@ def test_nothing_runs_nothing_is_fetched_and_nothing_sticks_out_in_a_real_browse
         assert page.get_by_role("heading", name=heading).is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
+
+
+@pytest.mark.parametrize(("level", "said"), [(0.0123, "errs with 1 %"), (0.0, None)])
+def test_the_page_says_what_a_look_that_could_promote_may_err_with(level: float, said: str | None) -> None:
+    one = review()
+    assert one.comparison is not None
+    page = page_of(replace(one, comparison=replace(one.comparison, level=level)))
+    assert "The rows in bold decide" in page
+    assert (said in page) if said else ("errs with" not in page)
