@@ -55,5 +55,6 @@ def test_ctrl_c_in_the_middle_stops_every_service(tmp_path: Path) -> None:
     os.kill(child.pid, signal.SIGINT)
     output, _ = child.communicate(timeout=120)
 
-    assert (child.returncode, "Stopped, and the services with it." in output) == (130, True), output
+    assert "Stopped, and the services with it." in output
+    assert child.returncode in (130, -signal.SIGINT), output  # to a shell both are 130; which of them, Python decides
     assert ports_in_use(home) == []
