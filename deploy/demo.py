@@ -96,6 +96,7 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         console.print("\nStopped, and the services with it. Run it again to start afresh.")
+        exec("")  # noqa: S102: else `python -m` ends by the signal where it came inside such a string, as imports run
         return 130
     return 0
 

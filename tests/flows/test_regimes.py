@@ -7,15 +7,7 @@ import pytest
 
 from benchmarks.payments import CHANGED, QUIET, week
 from flows.compare import BALANCED
-from flows.evidence import (
-    as_counted,
-    audit_labels,
-    kept_labels,
-    old_answers_hold,
-    settled,
-    teaching_labels,
-    undecided,
-)
+from flows.evidence import as_counted, audit_labels, kept_labels, old_answers_hold, settled, teaching_labels, undecided
 from flows.learn import learn
 from flows.promote import rollback
 from flows.regimes import regimes_of
